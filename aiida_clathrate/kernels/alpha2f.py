@@ -2,9 +2,10 @@
 
 P. B. Allen, Phys. Rev. B 6, 2577 (1972), in Cartesian coordinates: with x_ν = M^-½ e_ν,
 
-    γ_qν = π x† G x,    λ_qν = x† G x / (2 N_F ω²),    λ_q = Re Tr[G Φ⁻¹]/(2 N_F).
+    γ_qν = (π/2) x† G x,    λ_qν = x† G x / (2 N_F ω²),    λ_q = Re Tr[G Φ⁻¹]/(2 N_F).
 
-γ is the full width at half maximum; G does not depend on the modes, so that harmonic and anharmonic matrices share it.
+γ is what Quantum ESPRESSO prints as the linewidth. G does not depend on the modes: harmonic and anharmonic matrices
+share it.
 """
 
 from __future__ import annotations
@@ -15,13 +16,19 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from aiida_clathrate.kernels.dynamical_matrix import DynamicalMatrices
+from aiida_clathrate.kernels.dynamical_matrix import DynamicalMatrices, acoustic_modes
 from aiida_clathrate.kernels.electron_phonon import ElectronPhonon
 from aiida_clathrate.kernels.io import KernelError
 from aiida_clathrate.kernels.spectral import SpectralFunction
 from aiida_clathrate.kernels.units import MEV_PER_SQRT_FORCE_CONSTANT_OVER_MASS
 
-GammaPolicy = Literal['zero', 'optical', 'drop']
+GammaPolicy = Literal['zero', 'drop']
+
+#: Relative to the largest x†Gx: what rounding in the files may do, and what a violation of symmetry may not.
+NEGATIVE_TOLERANCE = 1e-4
+DEGENERATE_TOLERANCE = 0.02
+#: Modes closer than this are degenerate by symmetry [meV]: symmetrised matrices repeat them to rounding.
+DEGENERACY = 1e-6
 
 
 @dataclass(frozen=True)
@@ -59,6 +66,13 @@ class ModeCouplings:
         if abs(self.weights.sum() - 1) > 1e-8:
             raise ValueError(f'mode couplings: the weights of q must sum to 1, not to {self.weights.sum()}')
 
+    @property
+    def linewidths(self) -> NDArray[np.float64]:
+        """Return γ_qν = π N_F λ_qν ω_qν², shape (s, q, m) [meV]; needs N(E_F)."""
+        if self.densities_of_states is None:
+            raise ValueError('mode couplings: linewidths need N(E_F), which an imported table does not have')
+        return np.pi * self.densities_of_states[:, None, None] * self.couplings * self.frequencies**2 * 1e-3
+
     @classmethod
     def from_spectral(cls, spectral: SpectralFunction) -> ModeCouplings:
         """Return the lines of one spectral function, as of one wave vector."""
@@ -77,13 +91,122 @@ def mode_couplings(
     electron_phonon: ElectronPhonon,
     matrices: DynamicalMatrices,
     gamma: GammaPolicy = 'zero',
-    acoustic_limit: float = 2.5,
+    displacement: float = 0.3,
 ) -> ModeCouplings:
     """Return the couplings of the modes of ``matrices``.
 
-    :param gamma: what Γ contributes. ``zero``: it keeps its weight and its acoustic modes have λ = 0, as in Quantum
-        ESPRESSO; ``optical`` is the same without the check of ``acoustic_limit``; ``drop``: Γ loses its weight.
-    :param acoustic_limit: the three acoustic modes of Γ must be below this [meV].
-    :raises KernelError: ``ERROR_DIFFERENT_CRYSTALS`` or ``ERROR_DIFFERENT_MESHES`` if G and Φ do not belong together;
-        ``ERROR_IMAGINARY_FREQUENCIES`` if a mode is not positive.
+    :param gamma: what Γ contributes. ``zero``: it keeps its weight, with λ = 0 for its three acoustic modes, as in
+        Quantum ESPRESSO; ``drop``: it loses its weight to the other wave vectors.
+    :param displacement: by how much the atoms of the two crystals may differ [Å]: anharmonic matrices belong to
+        slightly other positions.
+    :raises KernelError: ``ERROR_DIFFERENT_CRYSTALS`` or ``ERROR_DIFFERENT_MESHES`` if G and Φ do not belong together,
+        ``ERROR_IMAGINARY_FREQUENCIES`` if a mode is not positive, ``ERROR_INCONSISTENT_MATRICES`` if γ is negative or
+        not the same for degenerate modes, which is what a wrong q, phase or order of atoms gives.
     """
+    check_same_crystal(electron_phonon, matrices, displacement)
+    frequencies, vectors = matrices.modes
+    frequencies = frequencies.copy()
+    acoustic = acoustic_modes(vectors[0], matrices.crystal.masses)
+    check_positive(matrices, frequencies, acoustic)
+    frequencies[0, acoustic] = 0.0
+
+    patterns = vectors / np.repeat(np.sqrt(matrices.crystal.masses), 3)[:, None]
+    forces = electron_phonon.matrices @ patterns
+    strengths = np.einsum('qav,sqav->sqv', patterns.conj(), forces).real
+    strengths = check_strengths(strengths, frequencies, patterns, forces)
+
+    squares = (frequencies / MEV_PER_SQRT_FORCE_CONSTANT_OVER_MASS) ** 2
+    inverse = np.divide(0.5, squares, out=np.zeros_like(squares), where=squares > 0)
+    inverse = inverse / electron_phonon.densities_of_states[:, None, None]
+    weights = np.full(len(frequencies), 1.0)
+    weights[0] = 0.0 if gamma == 'drop' else 1.0
+    weights /= weights.sum()
+
+    atoms = (len(matrices.crystal.symbols), 3)
+    split = (*patterns.shape[:1], *atoms, patterns.shape[-1])
+    scaled = patterns.reshape(split).conj()
+    blocks = np.swapaxes(electron_phonon.matrices.reshape(*forces.shape[:2], *atoms, *atoms), 3, 4)
+    pairs = np.einsum(
+        'q,sqv,qaiv,sqabij,qbjv->sab', weights, inverse, scaled, blocks, scaled.conj(), optimize='greedy'
+    ).real
+    return ModeCouplings(
+        frequencies=frequencies,
+        weights=weights,
+        couplings=strengths * inverse,
+        smearings=electron_phonon.smearings,
+        densities_of_states=electron_phonon.densities_of_states,
+        qpoints=matrices.qpoints,
+        atom_weights=np.swapaxes((np.abs(vectors.reshape(split)) ** 2).sum(axis=2), 1, 2),
+        atom_couplings=pairs,
+        symbols=matrices.crystal.symbols,
+    )
+
+
+def check_same_crystal(electron_phonon: ElectronPhonon, matrices: DynamicalMatrices, displacement: float) -> None:
+    """Refuse matrices of different crystals or on different meshes."""
+    if electron_phonon.mesh != matrices.mesh:
+        raise KernelError(
+            'ERROR_DIFFERENT_MESHES',
+            f'G is on the q mesh {electron_phonon.mesh}, Φ on {matrices.mesh}: interpolate Φ to the mesh of G',
+        )
+    if not electron_phonon.crystal.same_lattice(matrices.crystal, displacement):
+        raise KernelError(
+            'ERROR_DIFFERENT_CRYSTALS',
+            f'G belongs to {electron_phonon.crystal.formula}, Φ to {matrices.crystal.formula}: the atoms, their '
+            f'order or the cell differ by more than {displacement} Å',
+        )
+
+
+def check_positive(matrices: DynamicalMatrices, frequencies: NDArray[np.float64], acoustic: NDArray[np.int64]) -> None:
+    """Refuse modes at or below zero, other than the acoustic ones of Γ."""
+    allowed = np.zeros(frequencies.shape, dtype=bool)
+    allowed[0, acoustic] = True
+    if np.abs(frequencies[0, acoustic]).max() > 0.1 * np.abs(frequencies).max():
+        raise KernelError(
+            'ERROR_IMAGINARY_FREQUENCIES',
+            f'the acoustic modes of Γ are at {np.round(frequencies[0, acoustic], 2)} meV: impose the sum rule first',
+        )
+    bad = np.argwhere((frequencies <= 0) & ~allowed)
+    if len(bad):
+        q, mode = bad[np.argmin(frequencies[tuple(bad.T)])]
+        raise KernelError(
+            'ERROR_IMAGINARY_FREQUENCIES',
+            f'{len(bad)} modes are not positive, the lowest {frequencies[q, mode]:.2f} meV at '
+            f'q = {np.round(matrices.qpoints[q], 4).tolist()}: α²F is not defined for an unstable crystal',
+        )
+
+
+def check_strengths(
+    strengths: NDArray[np.float64],
+    frequencies: NDArray[np.float64],
+    patterns: NDArray[np.complex128],
+    forces: NDArray[np.complex128],
+) -> NDArray[np.float64]:
+    """Return x†Gx without the rounding of the files, after checking it.
+
+    :param strengths: x†Gx, shape (s, q, m).
+    :param frequencies: shape (q, m) [meV].
+    :param patterns: x, shape (q, 3n, m).
+    :param forces: G x, shape (s, q, 3n, m).
+    """
+    # Files carry eight decimals: a mode without coupling comes out anywhere within that of zero.
+    scale = np.abs(strengths).max(axis=(1, 2), keepdims=True)
+    if np.any(strengths < -NEGATIVE_TOLERANCE * scale):
+        s, q, mode = (int(i) for i in np.unravel_index(np.argmin(strengths / scale), strengths.shape))
+        raise KernelError(
+            'ERROR_INCONSISTENT_MATRICES',
+            f'the linewidth of mode {mode + 1} of q number {q + 1} is negative (smearing {s + 1}): G and Φ do not '
+            'match',
+        )
+    for q, values in enumerate(frequencies):
+        tied = (np.abs(values[:, None] - values) < DEGENERACY) & ~np.eye(len(values), dtype=bool)
+        tied &= np.minimum(values[:, None], values) > 0
+        coupled = np.abs(patterns[q].conj().T @ forces[:, q])
+        split = np.abs(strengths[:, q, :, None] - strengths[:, q, None, :])
+        if np.any((coupled + split)[:, tied] > DEGENERATE_TOLERANCE * scale[:, 0]):
+            raise KernelError(
+                'ERROR_INCONSISTENT_MATRICES',
+                f'degenerate modes of q number {q + 1} have different linewidths: G and Φ do not match, or one of them '
+                'lacks the symmetry of the crystal',
+            )
+    return np.maximum(strengths, 0.0)

@@ -74,13 +74,15 @@ class Crystal:
     @property
     def reciprocal_cell(self) -> NDArray[np.float64]:
         """Return the reciprocal lattice vectors as rows, with the factor 2π, shape (3, 3) [1/Å]."""
-        return 2 * np.pi * np.linalg.inv(self.cell).T
+        return np.asarray(2 * np.pi * np.linalg.inv(self.cell).T, dtype=np.float64)
 
     @property
     def formula(self) -> str:
         """Return the formula of the cell in Hill's order, for instance ``B6C6KRb``."""
         counts = Counter(self.symbols)
-        order = sorted(counts, key=lambda name: (name != 'C', name != 'H', name) if 'C' in counts else (True, True, name))
+        order = sorted(
+            counts, key=lambda name: (name != 'C', name != 'H', name) if 'C' in counts else (True, True, name)
+        )
         return ''.join(f'{name}{counts[name] if counts[name] > 1 else ""}' for name in order)
 
     @cached_property
@@ -90,9 +92,9 @@ class Crystal:
         return np.array([sorted(set(keys)).index(key) for key in keys])
 
     @property
-    def spglib_cell(self) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.int64]]:
+    def spglib_cell(self) -> tuple[list[list[float]], list[list[float]], list[int]]:
         """Return the tuple that spglib takes."""
-        return self.cell, self.positions, self.kinds
+        return self.cell.tolist(), self.positions.tolist(), self.kinds.tolist()
 
     def space_group(self, tolerance: float = 1e-4) -> str:
         """Return international symbol and number, for instance ``Pm-3 (200)``; ``tolerance`` in Å."""

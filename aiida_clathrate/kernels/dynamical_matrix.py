@@ -44,7 +44,9 @@ class DynamicalMatrices:
     def __post_init__(self) -> None:
         size = 3 * len(self.crystal.symbols)
         if self.force_constants.shape != (int(np.prod(self.mesh)), size, size):
-            raise ValueError(f'need Φ of shape {(int(np.prod(self.mesh)), size, size)}, not {self.force_constants.shape}')
+            raise ValueError(
+                f'need Φ of shape {(int(np.prod(self.mesh)), size, size)}, not {self.force_constants.shape}'
+            )
         if not np.isfinite(self.force_constants).all():
             raise ValueError('force constants must be finite')
         if self.level not in LEVELS:
@@ -63,15 +65,14 @@ class DynamicalMatrices:
         """Return ħω(q, ν), shape (q, 3n) [meV], and eigenvectors as columns, shape (q, 3n, 3n)."""
         return diagonalise(self.force_constants, self.crystal.masses)
 
-    def smallest_frequency(self, acoustic: int = 3) -> tuple[float, NDArray[np.float64]]:
-        """Return the smallest ħω [meV], negative where imaginary, and its q; ``acoustic`` modes of Γ left out.
-
-        At Γ the modes left out are those with the largest weight of a uniform translation, not the lowest ones.
+    def smallest_frequency(self) -> tuple[float, NDArray[np.float64]]:
+        (
+            """Return the smallest ħω [meV], negative where imaginary, and its q; the acoustic modes of Γ left out.
         """
+            ''
+        )
         frequencies, vectors = self.modes
-        translations = np.kron(np.sqrt(self.crystal.masses)[:, None], np.eye(3)) / np.sqrt(self.crystal.masses.sum())
-        weights = (np.abs(translations.T @ vectors[0]) ** 2).sum(axis=0)
-        kept = np.sort(np.argsort(weights)[: len(weights) - acoustic])
+        kept = np.setdiff1d(np.arange(frequencies.shape[1]), acoustic_modes(vectors[0], self.crystal.masses))
         candidates = [frequencies[0][kept].min(initial=np.inf), *frequencies[1:].min(axis=1)]
         index = int(np.argmin(candidates))
         return float(candidates[index]), self.qpoints[index]
@@ -79,24 +80,24 @@ class DynamicalMatrices:
 
 def mesh_points(mesh: tuple[int, int, int]) -> NDArray[np.float64]:
     """Return the fractional wave vectors of a mesh with Γ, last index fastest, shape (prod(mesh), 3)."""
-    return np.array(list(np.ndindex(*mesh)), dtype=np.float64) / np.array(mesh)
+    points: NDArray[np.float64] = np.array(list(np.ndindex(*mesh)), dtype=np.float64) / np.array(mesh)
+    return points
 
 
-def mesh_index(
-    mesh: tuple[int, int, int], qpoints: NDArray[np.float64], tolerance: float = 1e-4
-) -> NDArray[np.int64]:
+def mesh_index(mesh: tuple[int, int, int], qpoints: NDArray[np.float64], tolerance: float = 1e-4) -> NDArray[np.int64]:
     """Return the position of each wave vector in ``mesh_points(mesh)``, modulo reciprocal lattice vectors.
 
     :param qpoints: fractional wave vectors, shape (..., 3).
-    :raises ValueError: if a wave vector is not on the mesh within ``tolerance`` (in units of the mesh's step).
+    :raises ValueError: if a wave vector is not on the mesh within ``tolerance`` (fractional).
     """
     scaled = np.asarray(qpoints) * np.array(mesh)
     rounded = np.round(scaled)
-    off = np.abs(scaled - rounded).max(axis=-1)
-    if np.any(off > tolerance * max(mesh)):
+    off = np.abs((scaled - rounded) / np.array(mesh)).max(axis=-1)
+    if np.any(off > tolerance):
         wrong = np.reshape(qpoints, (-1, 3))[int(np.argmax(off))]
         raise ValueError(f'q = {np.round(wrong, 6).tolist()} is not on the mesh {mesh}')
-    return np.ravel_multi_index(tuple(np.moveaxis(rounded.astype(np.int64) % mesh, -1, 0)), mesh)
+    cells = np.moveaxis(rounded.astype(np.int64) % np.array(mesh), -1, 0)
+    return np.asarray(np.ravel_multi_index(tuple(cells), mesh), dtype=np.int64)
 
 
 def diagonalise(
@@ -112,3 +113,14 @@ def diagonalise(
     dynamical = force_constants / np.outer(root, root)
     squares, vectors = np.linalg.eigh(0.5 * (dynamical + np.swapaxes(dynamical, -1, -2).conj()))
     return MEV_PER_SQRT_FORCE_CONSTANT_OVER_MASS * np.sign(squares) * np.sqrt(np.abs(squares)), vectors
+
+
+def acoustic_modes(vectors: NDArray[np.complex128], masses: NDArray[np.float64]) -> NDArray[np.int64]:
+    """Return which three of the modes at Γ carry the most of a uniform translation, ascending.
+
+    :param vectors: eigenvectors at Γ as columns, shape (3n, 3n).
+    :param masses: shape (n,) [amu].
+    """
+    translations = np.kron(np.sqrt(masses / masses.sum())[:, None], np.eye(3))
+    weights = (np.abs(translations.T @ vectors) ** 2).sum(axis=0)
+    return np.sort(np.argsort(weights)[-3:])
