@@ -23,6 +23,11 @@ BLUE, VERMILION, GREEN, PURPLE, ORANGE, SKY = '#0072B2', '#D55E00', '#009E73', '
 PALETTE = (BLUE, VERMILION, GREEN, PURPLE, ORANGE, SKY)
 GREY = '#8C8C8C'
 
+#: What a reader calls the levels of the theory of the phonons.
+LEVEL_NAMES = {'harmonic': 'harmonic', 'sscha': 'SSCHA', 'hessian': 'free-energy Hessian'}
+
+FREQUENCY_LABEL = r'$\hbar\omega$ (meV)'
+
 #: The STIX fonts come with matplotlib, so that a figure looks the same on every machine.
 STYLE: dict[str, Any] = {
     'font.family': 'STIXGeneral',
@@ -97,6 +102,17 @@ def new_figure(width: float, height: float, rows: int = 1, columns: int = 1, **g
     """Return an empty figure [inch] and its axes, row by row; ``grid`` goes to ``Figure.subplots``."""
     figure = Figure(figsize=(width, height), layout='constrained')
     return figure, list(np.ravel(figure.subplots(rows, columns, squeeze=False, **grid)))
+
+
+def legend_above(figure: Figure, *axes: Axes, columns: int = 9) -> None:
+    """Put the legends of ``axes``, if they have any, in rows above the figure, where they hide nothing."""
+    entries = dict[str, Any]()
+    for part in axes:
+        entries |= {label: handle for handle, label in zip(*part.get_legend_handles_labels(), strict=True)}
+    if entries:
+        fitting = int(figure.get_figwidth() / 0.7)
+        columns = min(columns, fitting, len(entries))
+        figure.legend(list(entries.values()), list(entries), loc='outside upper center', ncols=columns)
 
 
 def _plain(values: NDArray[Any]) -> list[Any]:

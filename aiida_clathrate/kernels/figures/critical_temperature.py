@@ -1,0 +1,91 @@
+"""T_c against μ*: both conventions of the Migdal–Eliashberg solution, the closed formulas, and what others found."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+from matplotlib import rc_context
+from matplotlib.axes import Axes
+from numpy.typing import NDArray
+
+from aiida_clathrate.kernels.figures.plot import (
+    BLUE,
+    COLUMN,
+    GREEN,
+    GREY,
+    STYLE,
+    VERMILION,
+    Plot,
+    Table,
+    legend_above,
+    new_figure,
+)
+
+if TYPE_CHECKING:
+    from aiida_clathrate.kernels.superconductivity import Superconductivity
+
+CURVES = {
+    'rescaled': {'label': r'Eliashberg, $\mu\mathrm{*}$ rescaled', 'color': BLUE, 'linestyle': '-'},
+    'raw': {'label': r'Eliashberg, $\mu\mathrm{*}$ at the cutoff', 'color': VERMILION, 'linestyle': '--'},
+    'allen_dynes': {'label': 'Allen–Dynes', 'color': GREEN, 'linestyle': '-.'},
+    'mcmillan': {'label': 'McMillan', 'color': GREY, 'linestyle': ':'},
+}
+MARKERS = 'osD^v<>p*'
+
+
+@dataclass(frozen=True)
+class Reference:
+    """A value of the literature.
+
+    :param label: its source.
+    :param temperature: T_c [K].
+    :param mu_star: μ* of a calculation; ``None`` for an experiment.
+    """
+
+    label: str
+    temperature: float
+    mu_star: float | None = None
+
+
+@rc_context(STYLE)
+def draw_critical_temperature(result: Superconductivity, references: Sequence[Reference] = ()) -> Plot:
+    """Draw the curves of ``result``; the band is the error of T_c that the errors of the modes give.
+
+    :param references: points at their μ*, and horizontal lines for experiments.
+    """
+    figure, (axes,) = new_figure(COLUMN, 3.0)
+    table: dict[str, NDArray[np.float64]] = {'mu_star': result.mu_star}
+    for name, style in CURVES.items():
+        values = getattr(result, name)
+        table[f'{name}_K'] = values
+        axes.plot(result.mu_star, values, **style)
+    if result.errors is not None:
+        table['error_K'] = result.errors
+        low, high = result.rescaled - result.errors, result.rescaled + result.errors
+        axes.fill_between(result.mu_star, low, high, color=BLUE, alpha=0.2, linewidth=0, label='error of the modes')
+    tables: dict[str, Table] = {'critical-temperature': table}
+    if references:
+        tables['references'] = draw_references(axes, references)
+    axes.set_xlabel(r'$\mu\mathrm{*}$')
+    axes.set_ylabel(r'$T_\mathrm{c}$ (K)')
+    axes.margins(x=0.02)
+    legend_above(figure, axes, columns=2)
+    return Plot(figure, tables)
+
+
+def draw_references(axes: Axes, references: Sequence[Reference]) -> Table:
+    """Draw what others found, and return it."""
+    for marker, reference in zip(np.resize(list(MARKERS), len(references)), references, strict=True):
+        if reference.mu_star is None:
+            axes.axhline(reference.temperature, color='black', linewidth=0.8, label=reference.label)
+        else:
+            style = {'marker': str(marker), 'markerfacecolor': 'white', 'color': 'black', 'markersize': 4.5}
+            axes.plot(reference.mu_star, reference.temperature, linestyle='', label=reference.label, **style)
+    return {
+        'source': np.array([reference.label for reference in references]),
+        'mu_star': np.array([np.nan if part.mu_star is None else part.mu_star for part in references]),
+        'critical_temperature_K': np.array([reference.temperature for reference in references]),
+    }
