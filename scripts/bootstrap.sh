@@ -27,7 +27,7 @@ quietly() {
         sleep 0.2
         if (( SECONDS - since >= 15 )); then
             since=$SECONDS
-            say "… $(tail -n 1 "$log" | cut -c 1-100)"
+            say "… $(grep -E '^ *(Get|Unpacking|Setting up|Collecting|Downloading|Using|Installing)' "$log" | tail -n 1 | cut -c 1-90)"
         fi
     done
     trap - EXIT
