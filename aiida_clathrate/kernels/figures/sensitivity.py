@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from matplotlib import rc_context
 
-from aiida_clathrate.kernels.figures.plot import BLUE, COLUMN, GREY, STYLE, FREQUENCY_LABEL, Plot, new_figure
+from aiida_clathrate.kernels.figures.plot import BLUE, COLUMN, FREQUENCY_LABEL, GREY, STYLE, Plot, new_figure
 from aiida_clathrate.kernels.spectral import SpectralFunction
 
 if TYPE_CHECKING:
