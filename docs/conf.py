@@ -1,0 +1,39 @@
+"""Configuration of Sphinx."""
+
+import os
+import sys
+from importlib.metadata import version as installed_version
+from pathlib import Path
+
+here = Path(__file__).parent
+sys.path.insert(0, str(here / '_ext'))
+# Importing AiiDA writes its configuration folder: not into the home of whoever builds the documentation.
+os.environ.setdefault('AIIDA_PATH', str(here / '_build'))
+os.environ.setdefault('MPLBACKEND', 'Agg')
+
+project = 'aiida-clathrate'
+author = 'aiida-clathrate developers'
+copyright = f'2026, {author}'  # noqa: A001
+version = release = installed_version('aiida-clathrate')
+
+extensions = [
+    'myst_parser',
+    'sphinx.ext.autodoc',
+    'sphinx.ext.mathjax',
+    'sphinx.ext.viewcode',
+    'sphinx_click',
+    'aiida.sphinxext',
+    'generated_reference',
+]
+myst_enable_extensions = ['amsmath', 'colon_fence', 'deflist', 'dollarmath']
+myst_heading_anchors = 3
+exclude_patterns = ['_build', '_ext', 'snippets']
+
+html_theme = 'furo'
+html_title = f'aiida-clathrate {release}'
+
+autodoc_member_order = 'bysource'
+autodoc_typehints = 'signature'
+autodoc_default_options = {'members': True, 'show-inheritance': True}
+# Aliases of arrays would fill half a signature.
+autodoc_type_aliases = {'NDArray': 'NDArray'}
