@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from matplotlib import rc_context
@@ -27,7 +27,7 @@ from aiida_clathrate.kernels.figures.plot import (
 if TYPE_CHECKING:
     from aiida_clathrate.kernels.superconductivity import Superconductivity
 
-CURVES = {
+CURVES: dict[str, dict[str, Any]] = {
     'rescaled': {'label': r'Eliashberg, $\mu\mathrm{*}$ rescaled', 'color': BLUE, 'linestyle': '-'},
     'raw': {'label': r'Eliashberg, $\mu\mathrm{*}$ at the cutoff', 'color': VERMILION, 'linestyle': '--'},
     'allen_dynes': {'label': 'Allen–Dynes', 'color': GREEN, 'linestyle': '-.'},
@@ -82,7 +82,12 @@ def draw_references(axes: Axes, references: Sequence[Reference]) -> Table:
         if reference.mu_star is None:
             axes.axhline(reference.temperature, color='black', linewidth=0.8, label=reference.label)
         else:
-            style = {'marker': str(marker), 'markerfacecolor': 'white', 'color': 'black', 'markersize': 4.5}
+            style: dict[str, Any] = {
+                'marker': str(marker),
+                'markerfacecolor': 'white',
+                'color': 'black',
+                'markersize': 4.5,
+            }
             axes.plot(reference.mu_star, reference.temperature, linestyle='', label=reference.label, **style)
     return {
         'source': np.array([reference.label for reference in references]),

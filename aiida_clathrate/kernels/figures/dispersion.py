@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -28,6 +29,8 @@ if TYPE_CHECKING:
 
 #: Diameter of the circle of the largest λ_qν [points].
 LARGEST_CIRCLE = 11.0
+#: Width of a letter of the labels below the axis [inch].
+LETTER = 0.075
 
 
 @rc_context(STYLE)
@@ -58,42 +61,50 @@ def dispersion_panel(
     smearing: int,
 ) -> dict[str, Table]:
     """Draw what ``draw_dispersion`` draws on given axes, and return its tables."""
-    tables = {
-        'dispersion': lines(
-            axes, dispersion, color='black', label='' if harmonic is None else LEVEL_NAMES[dispersion.level]
-        )
-    }
+    label = '' if harmonic is None else LEVEL_NAMES[dispersion.level]
+    tables = {'dispersion': lines(axes, dispersion, dispersion.distances, label, color='black')}
+    parts = [dispersion]
     if harmonic is not None:
-        tables['dispersion-harmonic'] = lines(
-            axes, harmonic, color=GREY, linestyle='--', zorder=1.5, label=LEVEL_NAMES[harmonic.level]
-        )
+        parts.append(harmonic)
+        places, label = places_on(harmonic, dispersion), LEVEL_NAMES[harmonic.level]
+        tables['dispersion-compared'] = lines(axes, harmonic, places, label, color=GREY, linestyle='--', zorder=1.5)
     if couplings is not None:
         tables['couplings'] = circles(axes, dispersion, couplings, smearing)
     axes.set_xlim(dispersion.distances[0], dispersion.distances[-1])
     axes.set_ylabel(FREQUENCY_LABEL)
-    lowest = min(float(part.frequencies.min()) for part in (dispersion, harmonic) if part is not None)
-    highest = max(float(part.frequencies.max()) for part in (dispersion, harmonic) if part is not None)
-    # Acoustic modes at Γ are zero within the noise of the sum rule, which is not worth an axis below zero.
-    imaginary = lowest < -0.02 * highest
-    axes.set_ylim(1.08 * lowest if imaginary else 0, 1.05 * highest)
-    if imaginary:
-        axes.axhspan(1.08 * lowest, 0, color=VERMILION, alpha=0.08, linewidth=0)
+    lowest = 1.08 * min(0.0, *(float(part.frequencies.min()) for part in parts))
+    axes.set_ylim(lowest, 1.05 * max(float(part.frequencies.max()) for part in parts))
+    if lowest < 0:
+        axes.axhspan(lowest, 0, color=VERMILION, alpha=0.08, linewidth=0)
         axes.axhline(0, color='black', linewidth=0.5)
     mark_points(axes, dispersion)
     return tables
 
 
-def lines(axes: Axes, dispersion: Dispersion, label: str, **style: Any) -> Table:
-    """Draw the branches and return their table; nothing joins two points between which the path jumps."""
-    jumps = np.flatnonzero(np.diff(dispersion.distances) <= 0) + 1
-    pieces = np.split(np.arange(len(dispersion.distances)), jumps)
-    for number, piece in enumerate(pieces):
-        drawn = axes.plot(dispersion.distances[piece], dispersion.frequencies[piece], **style)
+def lines(axes: Axes, dispersion: Dispersion, places: NDArray[np.float64], label: str, **style: Any) -> Table:
+    """Draw the branches and return their table; nothing joins two points between which the path jumps.
+
+    :param places: abscissa of each point, shape (p,) [1/Å].
+    """
+    for number, piece in enumerate(np.split(np.arange(len(places)), dispersion.breaks)):
+        drawn = axes.plot(places[piece], dispersion.frequencies[piece], **style)
         if number == 0 and label:
             drawn[0].set_label(label)
-    table = {'distance_per_angstrom': dispersion.distances}
-    table |= {f'q{axis + 1}': dispersion.qpoints[:, axis] for axis in range(3)}
+    table = {'distance_per_angstrom': places} | {f'q{axis + 1}': dispersion.qpoints[:, axis] for axis in range(3)}
     return table | {f'branch{i + 1}_meV': branch for i, branch in enumerate(dispersion.frequencies.T)}
+
+
+def places_on(other: Dispersion, dispersion: Dispersion) -> NDArray[np.float64]:
+    """Return where the points of ``other`` lie on the axis of ``dispersion``, whose cell may differ in size.
+
+    :return: distances, shape (p,) [1/Å].
+    :raises ValueError: if the two paths pass different points.
+    """
+    names, others = ([name for _, name in part.labels] for part in (dispersion, other))
+    if names != others:
+        raise ValueError(f'dispersion figure: cannot compare the path {"-".join(others)} with {"-".join(names)}')
+    own, marks = ([float(part.distances[index]) for index, _ in part.labels] for part in (other, dispersion))
+    return np.interp(other.distances, own, marks)
 
 
 def circles(axes: Axes, dispersion: Dispersion, couplings: ModeCouplings, smearing: int) -> Table:
@@ -108,7 +119,13 @@ def circles(axes: Axes, dispersion: Dispersion, couplings: ModeCouplings, smeari
     if not len(strengths) or strengths.max() <= 0:
         return table
     area = LARGEST_CIRCLE**2 / strengths.max()
-    style = {'facecolor': VERMILION, 'edgecolor': VERMILION, 'alpha': 0.45, 'linewidth': 0.5, 'clip_on': False}
+    style: dict[str, Any] = {
+        'facecolor': VERMILION,
+        'edgecolor': VERMILION,
+        'alpha': 0.45,
+        'linewidth': 0.5,
+        'clip_on': False,
+    }
     axes.scatter(places, frequencies, s=area * strengths, zorder=3, **style)
     # One circle of a round size explains the others.
     unit = 10.0 ** np.floor(np.log10(strengths.max()))
@@ -148,14 +165,29 @@ def mark_points(axes: Axes, dispersion: Dispersion) -> None:
         names = places.setdefault(round(float(dispersion.distances[index]), 6), [])
         if symbol(name) not in names:
             names.append(symbol(name))
-    axes.set_xticks(list(places), ['|'.join(names) for names in places.values()])
+    axes.set_xticks(list(places), in_two_rows(axes, list(places), ['|'.join(names) for names in places.values()]))
     axes.tick_params(axis='x', length=0)
+    for text in axes.get_xticklabels():
+        text.set_linespacing(0.8)
     for place in places:
         axes.axvline(place, color='black', linewidth=0.5, zorder=0.5)
+
+
+def in_two_rows(axes: Axes, places: list[float], names: list[str]) -> list[str]:
+    """Return the labels, those that would run into the label before them moved to a second row."""
+    inches = axes.bbox.width / axes.figure.dpi / (places[-1] - places[0])
+    free, labels = -np.inf, []
+    for place, name in zip(places, names, strict=True):
+        half = 0.5 * LETTER * len(re.sub(r'[$_{}]', '', name))
+        crowded = place * inches - half < free
+        labels.append(f'\n{name}' if crowded else name)
+        if not crowded:
+            free = place * inches + half + 0.5 * LETTER
+    return labels
 
 
 def symbol(name: str) -> str:
     """Return the name of a point as it is printed: ``GAMMA`` as Γ, ``SIGMA_0`` as Σ₀."""
     letter, _, index = name.partition('_')
-    greek = {'GAMMA': 'Γ', 'G': 'Γ', 'DELTA': 'Δ', 'LAMBDA': 'Λ', 'SIGMA': 'Σ'}
+    greek = {'GAMMA': 'Γ', 'DELTA': 'Δ', 'LAMBDA': 'Λ', 'SIGMA': 'Σ'}
     return greek.get(letter.upper(), letter) + (rf'$_{{{index}}}$' if index else '')

@@ -29,7 +29,7 @@ LEVEL_NAMES = {'harmonic': 'harmonic', 'sscha': 'SSCHA', 'hessian': 'free-energy
 FREQUENCY_LABEL = r'$\hbar\omega$ (meV)'
 
 #: The STIX fonts come with matplotlib, so that a figure looks the same on every machine.
-STYLE: dict[str, Any] = {
+STYLE: Any = {
     'font.family': 'STIXGeneral',
     'mathtext.fontset': 'stix',
     'font.size': 9,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from matplotlib import rc_context
@@ -96,7 +96,7 @@ def coupling_panel(
         dashed = name != 'alpha2f'
         if not dashed:
             axes.fill_betweenx(grid, values, color=BLUE, alpha=0.25, linewidth=0)
-        style = {'color': GREY, 'linestyle': '--', 'label': 'harmonic'} if dashed else {'color': BLUE}
+        style: dict[str, Any] = {'color': GREY, 'linestyle': '--', 'label': 'harmonic'} if dashed else {'color': BLUE}
         axes.plot(values, grid, **style)
         upper.plot(cumulative, grid, color=VERMILION, alpha=0.5 if dashed else 1, linestyle='--' if dashed else '-')
     axes.set_xlim(0, 1.08 * max(float(np.max(table['alpha2f'])) for table in tables.values()))
