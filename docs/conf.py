@@ -5,11 +5,18 @@ import sys
 from importlib.metadata import version as installed_version
 from pathlib import Path
 
+from aiida import load_profile
+from aiida.manage.configuration import get_config
+from aiida.storage.sqlite_temp import SqliteTempBackend
+
 here = Path(__file__).parent
 sys.path.insert(0, str(here / '_ext'))
-# Importing AiiDA writes its configuration folder: not into the home of whoever builds the documentation.
-os.environ.setdefault('AIIDA_PATH', str(here / '_build'))
+# Processes are documented with a profile loaded: one in memory, not that of whoever builds the documentation.
+os.environ['AIIDA_PATH'] = str(here / '_build' / 'aiida')
+(here / '_build' / 'aiida').mkdir(parents=True, exist_ok=True)
 os.environ.setdefault('MPLBACKEND', 'Agg')
+get_config(create=True)
+load_profile(SqliteTempBackend.create_profile('documentation'))
 
 project = 'aiida-clathrate'
 author = 'aiida-clathrate developers'
