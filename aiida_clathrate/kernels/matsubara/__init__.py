@@ -1,0 +1,1 @@
+"""The isotropic Migdal–Eliashberg equations on the imaginary axis."""
