@@ -14,8 +14,9 @@ if ! verdi -p clathrate computer show localhost > /dev/null 2>&1; then
     say 'Making the AiiDA profile clathrate'
     verdi presto --use-zeromq --profile-name clathrate --non-interactive > /dev/null
 fi
-verdi -p clathrate config set caching.enabled_for \
-    'aiida.calculations:quantumespresso.* aiida.calculations:clathrate.*' > /dev/null
+for pattern in 'aiida.calculations:quantumespresso.*' 'aiida.calculations:clathrate.*'; do
+    verdi -p clathrate config set --append caching.enabled_for "$pattern" > /dev/null
+done
 
 if ! verdi -p clathrate daemon status > /dev/null 2>&1; then
     say 'Starting the daemon'
