@@ -7,7 +7,7 @@ from aiida.common import AttributeDict
 from aiida.engine import ToContext, WorkChain
 from aiida.plugins import CalculationFactory, WorkflowFactory
 
-from aiida_clathrate.calculations.phonons import spectral_function
+from aiida_clathrate.calculations.alpha2f import spectral_function
 
 EliashbergCalculation = CalculationFactory('clathrate.eliashberg')
 RelaxPhononWorkChain = WorkflowFactory('clathrate.relax_phonon')

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from pathlib import Path
 
 from aiida import orm
@@ -11,49 +10,18 @@ from aiida.engine import ToContext, WorkChain, if_, while_
 from aiida.plugins import WorkflowFactory
 from aiida_quantumespresso.workflows.protocols.utils import ProtocolMixin
 
-from aiida_clathrate.calculations import phonons
+from aiida_clathrate.calculations import electrons, phonon_files, phonons
 from aiida_clathrate.kernels.crystal import Crystal
 from aiida_clathrate.kernels.fft_grid import compatible_fft_grid
-from aiida_clathrate.kernels.meshes import Meshes
 from aiida_clathrate.workflows import recovery
+from aiida_clathrate.workflows.relax_phonon_ports import define_inputs, define_outputs
 
 PwBaseWorkChain = WorkflowFactory('quantumespresso.pw.base')
 PwRelaxWorkChain = WorkflowFactory('quantumespresso.pw.relax')
 PhBaseWorkChain = WorkflowFactory('quantumespresso.ph.base')
 
 KBAR_PER_GPA = 10.0
-HIGHEST_PRESSURE = 1000.0  # GPa; above, a pressure in kbar is more likely than a planet's core
-
-
-def validate_inputs(inputs, _):
-    """Refuse inputs that cannot work together, before anything is submitted."""
-    if 'structure' not in inputs or 'pressure' not in inputs:
-        return None  # the ports themselves complain
-    pressure = inputs['pressure'].value
-    if not pressure >= 0:
-        return f'pressure: {pressure} GPa is negative; give the target pressure in GPa, 0 or more'
-    if pressure > HIGHEST_PRESSURE:
-        warnings.warn(f'pressure: {pressure} GPa is very high; is it in kbar (1 GPa = 10 kbar)?', stacklevel=2)
-    try:
-        Crystal.from_ase(inputs['structure'].get_ase())
-        Meshes(*(get_mesh(inputs[name]) for name in ('qpoints', 'kpoints', 'kpoints_dense')))
-    except (AttributeError, ValueError) as error:
-        return str(error)
-    kinds, pseudos = set(inputs['structure'].get_kind_names()), set(inputs['scf']['pw'].get('pseudos', {}))
-    if kinds != pseudos:
-        return (
-            f'scf.pw.pseudos: needs one pseudopotential for each of {sorted(kinds)}, not for {sorted(pseudos)}; '
-            'give `pseudo_family` a family that has them'
-        )
-    return None
-
-
-def get_mesh(kpoints):
-    """Return the divisions of a mesh without offset."""
-    mesh, offset = kpoints.get_kpoints_mesh()
-    if any(offset):
-        raise ValueError(f'mesh {mesh} has the offset {offset}; phonons need meshes that contain Γ')
-    return tuple(mesh)
+STICKS = 'inconsistent number of sticks'
 
 
 class RelaxPhononWorkChain(ProtocolMixin, WorkChain):
@@ -63,7 +31,7 @@ class RelaxPhononWorkChain(ProtocolMixin, WorkChain):
     def define(cls, spec):
         """Define the process specification."""
         super().define(spec)
-        cls.define_inputs(spec)
+        define_inputs(spec)
         spec.outline(
             cls.setup,
             if_(cls.should_relax)(cls.run_relax, cls.inspect_relax),
@@ -75,81 +43,19 @@ class RelaxPhononWorkChain(ProtocolMixin, WorkChain):
             cls.collect,
             cls.analyse,
         )
-        cls.define_outputs(spec)
+        define_outputs(spec)
         spec.exit_code(401, 'ERROR_SUB_PROCESS_FAILED_RELAX', message='The relaxation failed.')
         spec.exit_code(402, 'ERROR_SUB_PROCESS_FAILED_SCF_DENSE', message='The SCF on the dense k mesh failed.')
         spec.exit_code(403, 'ERROR_SUB_PROCESS_FAILED_SCF', message='The SCF on the k mesh of the phonons failed.')
         spec.exit_code(404, 'ERROR_SUB_PROCESS_FAILED_NSCF', message='The bands for N(E_F) failed.')
         spec.exit_code(405, 'ERROR_SUB_PROCESS_FAILED_PHONON', message='q points {qpoints} failed after all attempts.')
         spec.exit_code(406, 'ERROR_PHONON_FILES', message='The files of ph.x cannot be used: {reason}')
+        spec.exit_code(
+            408,
+            'ERROR_BASIS_TOO_SMALL',
+            message='ph.x found plane waves at k+q outside the FFT grid, as happens in small cells: raise ecutwfc.',
+        )
         spec.exit_code(407, 'ERROR_PHONON_ANALYSIS', message='The phonons cannot be analysed: {reason}')
-
-    @classmethod
-    def define_inputs(cls, spec):
-        """Define the input ports."""
-        given = ('clean_workdir', 'pw.structure', 'pw.parent_folder', 'kpoints', 'kpoints_distance')
-        spec.input('structure', valid_type=orm.StructureData, help='Crystal, periodic in three dimensions.')
-        spec.input(
-            'pressure', valid_type=orm.Float, serializer=orm.to_aiida_type, default=lambda: orm.Float(0.0),
-            help='Target pressure [GPa].',
-        )  # fmt: skip
-        spec.input('qpoints', valid_type=orm.KpointsData, help='q mesh of the phonons, with Γ.')
-        spec.input('kpoints', valid_type=orm.KpointsData, help='k mesh of the self-consistent cycles, with Γ.')
-        spec.input(
-            'kpoints_dense', valid_type=orm.KpointsData,
-            help='k mesh of N(E_F) and of the double delta; a multiple of the other two meshes.',
-        )  # fmt: skip
-        spec.expose_inputs(
-            PwRelaxWorkChain, namespace='relax', exclude=('clean_workdir', 'structure'),
-            namespace_options={'required': False, 'populate_defaults': False, 'help': 'Left out: no relaxation.'},
-        )  # fmt: skip
-        spec.expose_inputs(PwBaseWorkChain, namespace='scf', exclude=given)
-        spec.expose_inputs(
-            PhBaseWorkChain, namespace='phonon',
-            exclude=('clean_workdir', 'ph.parent_folder', 'qpoints', 'qpoints_distance', 'qpoints_force_parity',
-                     'only_initialization'),
-        )  # fmt: skip
-        spec.input(
-            'electron_phonon', valid_type=orm.Dict, required=False, serializer=orm.to_aiida_type,
-            help='`el_ph_sigma` [Ry] and `el_ph_nsigma` of ph.x. Left out: no coupling, for insulators and references.',
-        )  # fmt: skip
-        spec.input(
-            'count_states', valid_type=orm.Bool, serializer=orm.to_aiida_type, default=lambda: orm.Bool(True),
-            help='Whether to calculate N(E_F) by tetrahedra on the dense mesh.',
-        )  # fmt: skip
-        spec.input(
-            'parallelize_qpoints', valid_type=orm.Bool, serializer=orm.to_aiida_type, default=lambda: orm.Bool(False),
-            help='Whether each irreducible q is a calculation of its own.',
-        )  # fmt: skip
-        spec.input(
-            'max_concurrent', valid_type=orm.Int, serializer=orm.to_aiida_type, default=lambda: orm.Int(4),
-            help='How many q points run at the same time.',
-        )  # fmt: skip
-        spec.input(
-            'max_attempts', valid_type=orm.Int, serializer=orm.to_aiida_type, default=lambda: orm.Int(3),
-            help='How often a q point is tried, each time with slower mixing.',
-        )  # fmt: skip
-        spec.input(
-            'settings', valid_type=orm.Dict, serializer=orm.to_aiida_type, default=lambda: orm.Dict({}),
-            help='`soft_acoustic_tolerance` [meV], `dos_distance` [1/Å].',
-        )  # fmt: skip
-        spec.input(
-            'clean_workdir', valid_type=orm.Bool, serializer=orm.to_aiida_type, default=lambda: orm.Bool(False),
-            help='Whether to delete the remote folders at the end.',
-        )  # fmt: skip
-        spec.inputs.validator = validate_inputs
-
-    @classmethod
-    def define_outputs(cls, spec):
-        """Define the output ports."""
-        spec.output('structure', valid_type=orm.StructureData, help='Relaxed crystal.')
-        spec.output('dynamical_matrices', valid_type=orm.ArrayData, help='Φ(q), symmetry and sum rule imposed.')
-        spec.output('electron_phonon', valid_type=orm.ArrayData, required=False, help='G(q) for each broadening.')
-        spec.output('dispersion', valid_type=orm.BandsData, help='ħω along the path of seekpath [meV].')
-        spec.output('phonon_dos', valid_type=orm.ArrayData, help='Total and of each atom [states/meV/cell].')
-        spec.output('stability', valid_type=orm.Dict, help='Verdict and its evidence.')
-        spec.output('electron_dos', valid_type=orm.ArrayData, required=False, help='Around E_F [states/eV/cell].')
-        spec.output('output_parameters', valid_type=orm.Dict, help='Enthalpy, N(E_F), pressure, violations.')
 
     @classmethod
     def get_protocol_filepath(cls):
@@ -312,21 +218,23 @@ class RelaxPhononWorkChain(ProtocolMixin, WorkChain):
         finished = set(self.ctx.finished)
         for first, last in self.ctx.chunks:
             node = self.ctx[f'phonon_{first}']
-            for retrieved in phonons.retrieved_folders(node):
-                names = phonons.file_names(retrieved)
-                self.ctx.total_qpoints = self.ctx.total_qpoints or phonons.number_of_qpoints(retrieved)
-                done = recovery.finished_qpoints(names, broadenings) - finished
+            folders = phonon_files.retrieved_folders(node)
+            for retrieved in folders:
+                self.ctx.total_qpoints = self.ctx.total_qpoints or phonon_files.number_of_qpoints(retrieved)
+                done = recovery.finished_qpoints(phonon_files.file_names(retrieved), broadenings) - finished
                 if done:
                     self.ctx.retrieved[f'qpoints_{min(done)}'] = retrieved
                     finished |= done
             if not node.is_finished_ok:
                 self.report(f'phonons {node.pk} of q points {first} to {last or "the last"}: {node.exit_message}')
+                if any(phonon_files.stopped_by(retrieved, STICKS) for retrieved in folders):
+                    return self.exit_codes.ERROR_BASIS_TOO_SMALL
             if first not in finished:
                 self.ctx.attempts[first] = self.ctx.attempts.get(first, 0) + 1
         self.ctx.finished = sorted(finished)
-        hopeless = [q for q, count in self.ctx.attempts.items() if count >= self.inputs.max_attempts.value]
         self.report(f'{len(finished)} of {self.ctx.total_qpoints or "?"} q points are finished')
-        hopeless = [q for q in hopeless if q not in finished]
+        limit = self.inputs.max_attempts.value
+        hopeless = [q for q, count in self.ctx.attempts.items() if count >= limit and q not in finished]
         if hopeless:
             return self.exit_codes.ERROR_SUB_PROCESS_FAILED_PHONON.format(qpoints=hopeless)
 
@@ -359,7 +267,7 @@ class RelaxPhononWorkChain(ProtocolMixin, WorkChain):
         self.out_many(results)
         parts = {'scf': self.ctx.scf.outputs.output_parameters, 'violations': self.ctx.violations}
         if self.should_count_states():
-            states = phonons.count_states(
+            states = electrons.count_states(
                 self.ctx.structure,
                 self.inputs.kpoints_dense,
                 self.ctx.nscf.outputs.output_band,
@@ -368,7 +276,7 @@ class RelaxPhononWorkChain(ProtocolMixin, WorkChain):
             )
             self.out('electron_dos', states)
             parts['electron_dos'] = states
-        self.out('output_parameters', phonons.summarise(self.ctx.structure, self.inputs.pressure, **parts))
+        self.out('output_parameters', electrons.summarise(self.ctx.structure, self.inputs.pressure, **parts))
         verdict = results['stability']
         self.report(f'{verdict["class"]}: smallest frequency {verdict["smallest_frequency"]:.2f} meV')
 

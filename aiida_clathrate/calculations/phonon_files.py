@@ -1,0 +1,67 @@
+"""The files that ph.x leaves behind, as retrieved by aiida-quantumespresso."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+
+from aiida import orm
+from aiida.plugins import CalculationFactory
+
+from aiida_clathrate.kernels.files.qe_dyn import DynFiles, parse_dyn0, parse_dyn_files
+
+PhCalculation = CalculationFactory('quantumespresso.ph')
+
+FOLDER, PREFIX = 'DYN_MAT', 'dynamical-matrix-'
+COUPLING_FOLDER = 'elph_dir'
+
+
+def retrieved_folders(node: orm.WorkChainNode) -> list[orm.FolderData]:
+    """Return what was retrieved of every ph.x run that a work chain called, oldest first."""
+    runs = [run for run in node.called_descendants if isinstance(run, orm.CalcJobNode)]
+    runs = [run for run in runs if run.process_class is PhCalculation and 'retrieved' in run.outputs]
+    return [run.outputs.retrieved for run in sorted(runs, key=lambda run: run.ctime)]
+
+
+def file_names(retrieved: orm.FolderData) -> set[str]:
+    """Return the paths of the files of G(q) and Φ(q)."""
+    names = set(retrieved.base.repository.list_object_names())
+    return {
+        f'{folder}/{name}'
+        for folder in (FOLDER, COUPLING_FOLDER)
+        if folder in names
+        for name in retrieved.base.repository.list_object_names(folder)
+    }
+
+
+def number_of_qpoints(retrieved: orm.FolderData) -> int | None:
+    """Return the number of irreducible q points, ``None`` if ph.x did not get as far as counting them."""
+    path = f'{FOLDER}/{PREFIX}0'
+    if path not in file_names(retrieved):
+        return None
+    return parse_dyn0(retrieved.base.repository.get_object_content(path), path)[1]
+
+
+def stopped_by(retrieved: orm.FolderData, message: str) -> bool:
+    """Whether a message stands in the standard output."""
+    name = PhCalculation._DEFAULT_OUTPUT_FILE
+    names = retrieved.base.repository.list_object_names()
+    return name in names and message in retrieved.base.repository.get_object_content(name)
+
+
+def read_texts(folders: Iterable[orm.FolderData]) -> dict[str, str]:
+    """Return the contents of the files of G(q) and Φ(q) by name; of the same file the first one counts."""
+    texts: dict[str, str] = {}
+    for name, content in _contents(folders):
+        texts.setdefault(name, content)
+    return texts
+
+
+def parse_matrices(texts: dict[str, str]) -> DynFiles:
+    """Return the dynamical matrix files."""
+    return parse_dyn_files(texts, PREFIX)
+
+
+def _contents(folders: Iterable[orm.FolderData]) -> Iterator[tuple[str, str]]:
+    for folder in folders:
+        for path in sorted(file_names(folder)):
+            yield path.split('/', maxsplit=1)[1], folder.base.repository.get_object_content(path)
