@@ -11,6 +11,7 @@ from aiida_clathrate.calculations.phonon_files import parse_matrices, read_texts
 from aiida_clathrate.data.dispersion import dispersion_to_bands
 from aiida_clathrate.data.dynamical_matrix import DynamicalMatrixData
 from aiida_clathrate.data.electron_phonon import ElectronPhononData
+from aiida_clathrate.data.phonon_dos import dos_to_array
 from aiida_clathrate.kernels.constraints import impose_constraints
 from aiida_clathrate.kernels.crystal import Crystal
 from aiida_clathrate.kernels.dispersion import dispersion
@@ -72,10 +73,8 @@ def analyse_phonons(dynamical_matrices, settings):
         path, dos, verdict = dispersion(matrices), phonon_dos(matrices, **step), stability(matrices, **tolerance)
     except ValueError as error:
         return ExitCode(UNUSABLE, str(error))
-    states = orm.ArrayData({'frequencies': dos.frequencies, 'total': dos.total, 'projected': dos.projected})
-    states.base.attributes.set('symbols', list(dos.symbols))
     return {
         'dispersion': dispersion_to_bands(path, matrices.crystal.cell),
-        'phonon_dos': states,
+        'phonon_dos': dos_to_array(dos),
         'stability': orm.Dict(verdict.to_dict()),
     }
