@@ -1,0 +1,141 @@
+"""Is a crystal dynamically stable: the verdict on its dynamical matrices, with the evidence."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+from ase.geometry import minkowski_reduce
+from numpy.typing import NDArray
+
+from aiida_clathrate.kernels.crystal import Crystal
+from aiida_clathrate.kernels.dynamical_matrix import DynamicalMatrices, acoustic_modes, diagonalise, mesh_points
+from aiida_clathrate.kernels.fourier import force_constants
+from aiida_clathrate.kernels.irreps import irreps
+from aiida_clathrate.kernels.symmetry import stars
+
+Verdict = Literal['stable', 'soft-acoustic', 'unstable']
+
+#: Eight decimals of Ry/bohr² in the files are up to 0.02 meV for a proton: less is not a frequency [meV].
+ROUNDING = 0.05
+
+
+@dataclass(frozen=True)
+class ImaginaryMode:
+    """An imaginary mode, or a degenerate set of them, at one wave vector of a star.
+
+    :param frequency: negative [meV].
+    :param qpoint: fractional.
+    :param irrep: label with the little co-group, ``T1u (m-3m)``.
+    :param degeneracy: number of modes.
+    :param interpolated: whether the wave vector is off the mesh of the matrices.
+    """
+
+    frequency: float
+    qpoint: tuple[float, float, float]
+    irrep: str
+    degeneracy: int
+    interpolated: bool
+
+
+@dataclass(frozen=True)
+class Stability:
+    """The verdict.
+
+    ``stable``: no mode is imaginary, neither on the mesh of the matrices nor interpolated between its points.
+    ``soft-acoustic``: modes are imaginary only where they are interpolated, on the three lowest branches, nearer to Γ
+    than half the distance of the nearest point of the mesh, and not below −tolerance: the sign of the sound velocity is
+    not resolved by the mesh. ``unstable``: anything else.
+
+    :param verdict: ``stable``, ``soft-acoustic`` or ``unstable``.
+    :param smallest_frequency: on the mesh of the matrices and among the imaginary modes between its points, the acoustic
+        modes of Γ left out [meV].
+    :param qpoint: where it is, fractional.
+    :param irrep: of that mode.
+    :param imaginary_modes: one entry for each star and degenerate set, lowest first.
+    :param tolerance: that was used [meV].
+    :param mesh: that was interpolated to.
+    """
+
+    verdict: Verdict
+    smallest_frequency: float
+    qpoint: tuple[float, float, float]
+    irrep: str
+    imaginary_modes: tuple[ImaginaryMode, ...]
+    tolerance: float
+    mesh: tuple[int, int, int]
+
+
+def assess_stability(matrices: DynamicalMatrices, tolerance: float = 1.0, refinement: int = 4) -> Stability:
+    """Return whether the matrices are those of a dynamically stable crystal.
+
+    :param matrices: with symmetry and sum rule, see ``impose_constraints``.
+    :param tolerance: how far below zero interpolated acoustic modes near Γ may be [meV].
+    :param refinement: how many times finer than that of the matrices the interpolated mesh is; along a direction with a
+        single division nothing is interpolated, as nothing is known about the dispersion.
+    :raises ValueError: if the tolerance is negative or the modes do not have the symmetry of the crystal.
+    """
+    if tolerance < 0 or refinement < 1:
+        raise ValueError(f'need a tolerance ≥ 0 and a refinement ≥ 1, not {tolerance} meV and {refinement}')
+    first, second, third = (refinement * size if size > 1 else 1 for size in matrices.mesh)
+    mesh = (first, second, third)
+    crystal = matrices.crystal
+    qpoints = mesh_points(mesh)[stars(crystal, mesh).representatives]
+    frequencies, vectors = diagonalise(force_constants(matrices).at(qpoints), crystal.masses)
+    # Uniform translations are no vibrations: they never count.
+    vibrations = frequencies.copy()
+    vibrations[0, acoustic_modes(vectors[0], crystal.masses)] = np.inf
+
+    steps = qpoints * np.array(matrices.mesh)
+    interpolated = np.abs(steps - np.round(steps)).max(axis=1) > 1e-6
+    imaginary = vibrations < -ROUNDING
+    # How near to Γ the interpolation goes must not decide on the smallest frequency of a stable crystal.
+    candidates = np.where(interpolated[:, None] & ~imaginary, np.inf, vibrations)
+    lowest, branch = np.unravel_index(np.argmin(candidates), candidates.shape)
+    modes = []
+    named = {}
+    for q in {int(lowest), *np.flatnonzero(imaginary.any(axis=1)).tolist()}:
+        named[q] = irreps(crystal, qpoints[q], frequencies[q], vectors[q])
+        for irrep in named[q]:
+            if imaginary[q, irrep.modes[0]]:
+                frequency, count = float(frequencies[q, irrep.modes[0]]), len(irrep.modes)
+                modes.append(ImaginaryMode(frequency, _point(qpoints[q]), str(irrep), count, bool(interpolated[q])))
+    return Stability(
+        _verdict(matrices, qpoints, vibrations, interpolated, tolerance),
+        float(vibrations[lowest, branch]),
+        _point(qpoints[lowest]),
+        next(str(irrep) for irrep in named[int(lowest)] if branch in irrep.modes),
+        tuple(sorted(modes, key=lambda mode: mode.frequency)),
+        tolerance,
+        mesh,
+    )
+
+
+def _verdict(
+    matrices: DynamicalMatrices,
+    qpoints: NDArray[np.float64],
+    vibrations: NDArray[np.float64],
+    interpolated: NDArray[np.bool_],
+    tolerance: float,
+) -> Verdict:
+    """Return the verdict on frequencies of shape (q, 3n) [meV], infinite where a mode is no vibration."""
+    imaginary = vibrations < -ROUNDING
+    if not imaginary.any():
+        return 'stable'
+    nearest = _distances(matrices.crystal, matrices.qpoints[1:]).min(initial=np.inf)
+    near = interpolated & (_distances(matrices.crystal, qpoints) < 0.5 * nearest)
+    excused = near[:, None] & (np.arange(vibrations.shape[1]) < 3) & (vibrations >= -tolerance)
+    return 'unstable' if np.any(imaginary & ~excused) else 'soft-acoustic'
+
+
+def _distances(crystal: Crystal, qpoints: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return the distance of each wave vector from the nearest reciprocal lattice vector, shape (q,) [1/Å]."""
+    reduced, operation = minkowski_reduce(crystal.reciprocal_cell)
+    folded = qpoints @ np.linalg.inv(operation)
+    images = (folded - np.round(folded))[:, None] + np.array(list(np.ndindex(3, 3, 3))) - 1
+    return np.asarray(np.linalg.norm(images @ reduced, axis=-1).min(axis=1))
+
+
+def _point(qpoint: NDArray[np.float64]) -> tuple[float, float, float]:
+    return float(qpoint[0]), float(qpoint[1]), float(qpoint[2])
