@@ -18,7 +18,7 @@ def dos_to_array(dos: PhononDos) -> orm.ArrayData:
 
 def is_dos(node: orm.ArrayData) -> bool:
     """Whether a node is one of ``dos_to_array``."""
-    return set(ARRAYS) == set(node.get_arraynames()) and 'symbols' in node.base.attributes.keys()
+    return set(ARRAYS) == set(node.get_arraynames()) and 'symbols' in node.base.attributes
 
 
 def dos_from_array(node: orm.ArrayData) -> PhononDos:

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from matplotlib import rc_context
 from matplotlib.axes import Axes
-from numpy.typing import NDArray
 
 from aiida_clathrate.kernels.figures.plot import (
     BLUE,
@@ -22,6 +21,7 @@ from aiida_clathrate.kernels.figures.plot import (
     Table,
     legend_above,
     new_figure,
+    numbers,
 )
 
 if TYPE_CHECKING:
@@ -52,20 +52,24 @@ class Reference:
 
 @rc_context(STYLE)
 def draw_critical_temperature(result: Superconductivity, references: Sequence[Reference] = ()) -> Plot:
-    """Draw the curves of ``result``; the band is the error of T_c that the errors of the modes give.
+    """Draw the curves of ``result``; the band is the standard error that the errors of the modes give.
+
+    Where there is no superconductivity a curve has a gap.
 
     :param references: points at their μ*, and horizontal lines for experiments.
     """
     figure, (axes,) = new_figure(COLUMN, 3.0)
-    table: dict[str, NDArray[np.float64]] = {'mu_star': result.mu_star}
+    mu_stars = np.array(result.mu_stars)
+    table = {'mu_star': mu_stars}
+    marker = 'o' if len(mu_stars) == 1 else ''
     for name, style in CURVES.items():
-        values = getattr(result, name)
-        table[f'{name}_K'] = values
-        axes.plot(result.mu_star, values, **style)
-    if result.errors is not None:
-        table['error_K'] = result.errors
-        low, high = result.rescaled - result.errors, result.rescaled + result.errors
-        axes.fill_between(result.mu_star, low, high, color=BLUE, alpha=0.2, linewidth=0, label='error of the modes')
+        table[f'{name}_K'] = numbers(result.critical_temperatures[name])
+        axes.plot(mu_stars, table[f'{name}_K'], marker=marker, markersize=4, **style)
+    errors = numbers(result.standard_errors)
+    if np.isfinite(errors).any():
+        table['rescaled_error_K'] = errors
+        low, high = table['rescaled_K'] - errors, table['rescaled_K'] + errors
+        axes.fill_between(mu_stars, low, high, color=BLUE, alpha=0.2, linewidth=0, label='error of the modes')
     tables: dict[str, Table] = {'critical-temperature': table}
     if references:
         tables['references'] = draw_references(axes, references)
@@ -91,6 +95,6 @@ def draw_references(axes: Axes, references: Sequence[Reference]) -> Table:
             axes.plot(reference.mu_star, reference.temperature, linestyle='', label=reference.label, **style)
     return {
         'source': np.array([reference.label for reference in references]),
-        'mu_star': np.array([np.nan if part.mu_star is None else part.mu_star for part in references]),
+        'mu_star': numbers([reference.mu_star for reference in references]),
         'critical_temperature_K': np.array([reference.temperature for reference in references]),
     }

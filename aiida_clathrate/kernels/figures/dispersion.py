@@ -67,7 +67,7 @@ def dispersion_panel(
     if harmonic is not None:
         parts.append(harmonic)
         places, label = places_on(harmonic, dispersion), LEVEL_NAMES[harmonic.level]
-        tables['dispersion-compared'] = lines(axes, harmonic, places, label, color=GREY, linestyle='--', zorder=1.5)
+        tables['dispersion-harmonic'] = lines(axes, harmonic, places, label, color=GREY, linestyle='--', zorder=1.5)
     if couplings is not None:
         tables['couplings'] = circles(axes, dispersion, couplings, smearing)
     axes.set_xlim(dispersion.distances[0], dispersion.distances[-1])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -113,6 +113,11 @@ def legend_above(figure: Figure, *axes: Axes, columns: int = 9) -> None:
         fitting = int(figure.get_figwidth() / 0.7)
         columns = min(columns, fitting, len(entries))
         figure.legend(list(entries.values()), list(entries), loc='outside upper center', ncols=columns)
+
+
+def numbers(values: Sequence[float | None]) -> NDArray[np.float64]:
+    """Return values as an array that can be drawn: NaN, which leaves a gap, where one is missing."""
+    return np.array([np.nan if value is None else value for value in values])
 
 
 def _plain(values: NDArray[Any]) -> list[Any]:

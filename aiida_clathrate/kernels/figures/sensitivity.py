@@ -19,30 +19,29 @@ if TYPE_CHECKING:
 
 @rc_context(STYLE)
 def draw_sensitivity(result: Superconductivity, spectral: SpectralFunction, width: float | None = None) -> Plot:
-    """Draw δT_c/δα²F(ω) [K/meV] against ω.
+    """Draw δT_c/δα²F(ω) [K/meV] against ω, for the μ* of ``result.mu_star``.
 
     :param width: standard deviation of the Gaussians that broaden α²F [meV]; a hundredth of ω_max by default.
+    :raises ValueError: if nothing superconducts.
     """
-    width = spectral.omega_max / 100 if width is None else width
-    values = spectral.broadened(result.sensitivity_frequencies, width)
+    grid, response = result.details.grid, result.details.response
+    if not len(grid):
+        raise ValueError('sensitivity figure: the result has no δT_c/δα²F: nothing superconducts')
+    values = spectral.broadened(grid, spectral.omega_max / 100 if width is None else width)
     figure, (axes,) = new_figure(COLUMN, 2.6)
     behind = axes.twinx()
-    # The derivative lies in front of α²F: the axes made later would cover it.
+    # Axes that are made later are drawn later: without this α²F would cover the derivative.
     axes.set_zorder(behind.get_zorder() + 1)
     axes.patch.set_visible(False)
-    behind.fill_between(result.sensitivity_frequencies, values, color=GREY, alpha=0.3, linewidth=0)
-    axes.plot(result.sensitivity_frequencies, result.sensitivity, color=BLUE)
-    axes.set_xlim(0, float(result.sensitivity_frequencies[-1]))
-    axes.set_ylim(bottom=0)
+    behind.fill_between(grid, values, color=GREY, alpha=0.3, linewidth=0)
+    axes.plot(grid, response, color=BLUE)
+    axes.set_xlim(0, float(grid[-1]))
+    axes.set_ylim(min(0.0, 1.1 * float(response.min())), 1.1 * float(response.max()))
     behind.set_ylim(0, 1.1 * float(np.max(values)))
     axes.set_xlabel(FREQUENCY_LABEL)
     axes.set_ylabel(r'$\delta T_\mathrm{c}/\delta\alpha^2F(\omega)$ (K/meV)', color=BLUE)
     behind.set_ylabel(r'$\alpha^2F(\omega)$', color=GREY)
     for part, side in ((axes, 'right'), (behind, 'left')):
         part.tick_params(axis='y', **{side: False})
-    table = {
-        'frequency_meV': result.sensitivity_frequencies,
-        'sensitivity_K_per_meV': result.sensitivity,
-        'alpha2f': values,
-    }
+    table = {'frequency_meV': grid, 'response_K_per_meV': response, 'alpha2f': values}
     return Plot(figure, {'sensitivity': table})
