@@ -20,6 +20,8 @@ done
 
 if ! verdi -p clathrate daemon status > /dev/null 2>&1; then
     say 'Starting the daemon'
+    # A daemon that was killed may have lost its list of work: take it from the database again.
+    verdi -p clathrate process repair --force > /dev/null 2>&1
     verdi -p clathrate daemon start 1 > /dev/null
 fi
 say "Profile clathrate in $AIIDA_PATH, daemon running"
