@@ -48,6 +48,11 @@ def crystal_options(command):
                 help='MPI processes of each calculation.',
             ),
             click.option(
+                '--pools',
+                type=click.IntRange(min=1),
+                help='Groups of MPI processes that share the k points; small cells need one for each process.',
+            ),
+            click.option(
                 '--walltime',
                 type=click.IntRange(min=60),
                 default=43200,

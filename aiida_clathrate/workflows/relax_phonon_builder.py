@@ -31,6 +31,7 @@ def get_builder(
     electron_phonon=True,
     relax=True,
     electronic_type=ElectronicType.METAL,
+    pools=None,
 ):
     """Return a builder of ``process_class``.
 
@@ -49,6 +50,7 @@ def get_builder(
     :param electron_phonon: whether to calculate the coupling; not for insulators.
     :param relax: whether to relax cell and atoms first.
     :param electronic_type: metal or insulator.
+    :param pools: number of groups of MPI processes that share the k points; small cells need one for each process.
     :raises ValueError: with the name of the input, the value and the remedy.
     """
     inputs = process_class.get_protocol_inputs(protocol, overrides)
@@ -60,7 +62,8 @@ def get_builder(
     meshes = choose_meshes(structure, inputs['meshes'], qpoints, kpoints, kpoints_dense)
 
     common = {'protocol': protocol, 'options': options, 'electronic_type': electronic_type}
-    scf_overrides = recursive_merge({'pseudo_family': family}, inputs['scf'])
+    parallelization = {'pw': {'parallelization': {'npool': pools}}} if pools else {}
+    scf_overrides = recursive_merge({'pseudo_family': family, **parallelization}, inputs['scf'])
     scf = PwBaseWorkChain.get_builder_from_protocol(pw_code, structure, overrides=scf_overrides, **common)
     for name in ('kpoints', 'kpoints_distance', 'clean_workdir'):
         scf.pop(name, None)
@@ -73,9 +76,9 @@ def get_builder(
         builder[name] = mesh_node(getattr(meshes, name))
     builder.kpoints_dense = mesh_node(meshes.dense)
     if relax:
-        builder.relax = relax_inputs(pw_code, structure, family, meshes, inputs, common)
+        builder.relax = relax_inputs(pw_code, structure, scf_overrides, meshes, inputs['relax'], common)
     builder.scf = scf
-    builder.phonon = phonon_inputs(ph_code, inputs, options, protocol)
+    builder.phonon = phonon_inputs(ph_code, inputs['phonon'], options, protocol, pools)
     if electron_phonon:
         builder.electron_phonon = orm.Dict(inputs['electron_phonon'])
     builder.count_states = orm.Bool(metal)
@@ -102,12 +105,14 @@ def mesh_node(mesh):
     return node
 
 
-def relax_inputs(code, structure, family, meshes, inputs, common):
-    """Return the inputs of the relaxation: one k mesh throughout, that of the phonons."""
-    # The occupations must be those of the phonons, or the relaxed cell is not at the pressure there.
-    system = inputs['scf']['pw']['parameters']['SYSTEM']
-    stage_overrides = {'pseudo_family': family, 'pw': {'parameters': {'SYSTEM': system}}}
-    overrides = recursive_merge(dict.fromkeys(('base_relax', 'base_init_relax'), stage_overrides), inputs['relax'])
+def relax_inputs(code, structure, scf, meshes, overrides, common):
+    """Return the inputs of the relaxation, with the k mesh, cutoffs and occupations of the phonons.
+
+    With others, the relaxed cell would not be at the target pressure in the phonon calculation.
+    """
+    shared = {name: scf[name] for name in ('pseudo_family', 'pw')}
+    shared['pw'] = shared['pw'] | {'parameters': {'SYSTEM': scf['pw']['parameters']['SYSTEM']}}
+    overrides = recursive_merge(dict.fromkeys(('base_relax', 'base_init_relax'), shared), overrides)
     builder = PwRelaxWorkChain.get_builder_from_protocol(code, structure, overrides=overrides, **common)
     for name in ('structure', 'clean_workdir'):
         builder.pop(name, None)
@@ -117,10 +122,12 @@ def relax_inputs(code, structure, family, meshes, inputs, common):
     return builder
 
 
-def phonon_inputs(code, inputs, options, protocol):
+def phonon_inputs(code, settings, options, protocol, pools):
     """Return the inputs of ph.x."""
-    parameters = {'ph': {'parameters': {'INPUTPH': inputs['phonon']['parameters']}}}
-    builder = PhBaseWorkChain.get_builder_from_protocol(code, protocol=protocol, overrides=parameters, options=options)
+    overrides = {'ph': {'parameters': {'INPUTPH': settings['parameters']}}}
+    if pools:
+        overrides['ph']['settings'] = {'CMDLINE': ['-nk', str(pools)]}
+    builder = PhBaseWorkChain.get_builder_from_protocol(code, protocol=protocol, overrides=overrides, options=options)
     for name in ('qpoints_distance', 'qpoints_force_parity', 'clean_workdir'):
         builder.pop(name, None)
     namelist = builder.ph.parameters.get_dict()['INPUTPH']

@@ -1,0 +1,73 @@
+"""T_c of atomic metallic hydrogen, I4₁/amd, at 500 GPa: relaxation, phonons, coupling and Eliashberg equations.
+
+Needs the codes and the pseudopotential family that ``demo.sh`` sets up. Run again, it goes on with the run that is under
+way, or shows the one that has finished.
+"""
+
+import sys
+from pathlib import Path
+
+from aiida import load_profile, orm
+from aiida.engine import submit
+from aiida.plugins import WorkflowFactory
+from rich.console import Console
+
+from aiida_clathrate.cli.status import watch
+from aiida_clathrate.kernels.structures import structure_from_name
+
+LABEL = 'Atomic metallic hydrogen at 500 GPa'
+# The k mesh must not be coarser: 8×8×8 gives an imaginary mode that 16×16×16 does not have. The broadening of the
+# Fermi surface is wide for a metal, but E_F is 2 Ry above the bottom of the band.
+MESHES = {'qpoints': (4, 4, 4), 'kpoints': (16, 16, 16), 'kpoints_dense': (32, 32, 32)}
+SYSTEM = {'smearing': 'mp', 'degauss': 0.03}
+
+
+def build():
+    """Return the inputs."""
+    return WorkflowFactory('clathrate.critical_temperature').get_builder_from_protocol(
+        python_code='clathrate@localhost',
+        pw_code='pw@localhost',
+        ph_code='ph@localhost',
+        structure=orm.StructureData(ase=structure_from_name('H').to_ase()),
+        pressure=500.0,
+        protocol='fast',
+        pseudo_family='debian',
+        pools=2,
+        options={'resources': {'num_machines': 1, 'num_mpiprocs_per_machine': 2}, 'max_wallclock_seconds': 3600},
+        overrides={
+            'scf': {'pw': {'parameters': {'SYSTEM': SYSTEM}}},
+            'electron_phonon': {'el_ph_sigma': 0.01},
+        },
+        **MESHES,
+    )
+
+
+def earlier_run():
+    """Return the newest run that is under way or ended well, ``None`` if there is none."""
+    builder = orm.QueryBuilder().append(orm.WorkChainNode, filters={'label': LABEL}, tag='run')
+    runs = builder.order_by({'run': {'ctime': 'desc'}}).all(flat=True)
+    return next((run for run in runs if not run.is_terminated or run.is_finished_ok), None)
+
+
+def main() -> int:
+    """Run, watch, and leave the number of the run in ``demo-results/pk``; return the exit status."""
+    load_profile()
+    console = Console()
+    run = earlier_run()
+    if run is None:
+        builder = build()
+        builder.metadata.label = LABEL
+        run = submit(builder)
+        console.print(f'Submitted as process {run.pk}. Ctrl-C stops watching, not the calculation.')
+    results = Path('demo-results')
+    results.mkdir(exist_ok=True)
+    (results / 'pk').write_text(f'{run.pk}\n')
+    try:
+        return 0 if watch(run.pk, console).succeeded else 1
+    except KeyboardInterrupt:
+        console.print('No longer watching; the calculation goes on. Run the same command to watch again.')
+        return 130
+
+
+if __name__ == '__main__':
+    sys.exit(main())
