@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Literal
+from dataclasses import asdict, dataclass
+from typing import Any, Literal
 
 import numpy as np
 from ase.geometry import minkowski_reduce
@@ -49,8 +49,8 @@ class Stability:
     not resolved by the mesh. ``unstable``: anything else.
 
     :param verdict: ``stable``, ``soft-acoustic`` or ``unstable``.
-    :param smallest_frequency: on the mesh of the matrices and among the imaginary modes between its points, the acoustic
-        modes of Γ left out [meV].
+    :param smallest_frequency: on the mesh of the matrices and among the imaginary modes between its points, without the
+        acoustic modes of Γ [meV].
     :param qpoint: where it is, fractional.
     :param irrep: of that mode.
     :param imaginary_modes: one entry for each star and degenerate set, lowest first.
@@ -66,8 +66,13 @@ class Stability:
     tolerance: float
     mesh: tuple[int, int, int]
 
+    def to_dict(self) -> dict[str, Any]:
+        """Return the verdict as what JSON can hold, under ``class``, and the rest under their own names."""
+        values = asdict(self)
+        return {'class': values.pop('verdict'), **values}
 
-def assess_stability(matrices: DynamicalMatrices, tolerance: float = 1.0, refinement: int = 4) -> Stability:
+
+def stability(matrices: DynamicalMatrices, tolerance: float = 1.0, refinement: int = 4) -> Stability:
     """Return whether the matrices are those of a dynamically stable crystal.
 
     :param matrices: with symmetry and sum rule, see ``impose_constraints``.
