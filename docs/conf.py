@@ -20,7 +20,7 @@ load_profile(SqliteTempBackend.create_profile('documentation'))
 
 project = 'aiida-clathrate'
 author = 'aiida-clathrate developers'
-copyright = f'2026, {author}'  # noqa: A001
+copyright = f'2026, {author}'
 version = release = installed_version('aiida-clathrate')
 
 extensions = [

@@ -69,7 +69,14 @@ def entry_point_section(entry):
         directive = 'autoclass' if isinstance(resource, type) else 'autofunction'
         return page(f'``{entry.name}``', f'.. {directive}:: {entry.module}.{entry.attr}', '', underline='~')
     kind = 'workchain' if entry.group == 'aiida.workflows' else 'calcjob'
-    lines = [f'.. aiida-{kind}:: {entry.attr}', fX, 'Exit codes:', '']
+    lines = [
+        f'.. aiida-{kind}:: {entry.attr}',
+        f'   :module: {entry.module}',
+        '   :hide-nondb-inputs:',
+        '',
+        'Exit codes:',
+        '',
+    ]
     codes = sorted(resource.spec().exit_codes.items(), key=lambda item: item[1].status)
     lines += [f'- **{code.status}** ``{label}``: {escape(code.message)}' for label, code in codes]
     return page(f'``{entry.name}``', *lines, '', underline='~')

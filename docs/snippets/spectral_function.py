@@ -11,6 +11,5 @@ spectral = SpectralFunction.from_table(frequencies, values)
 
 print(f'λ = {spectral.coupling:.3f}, ω_log = {spectral.omega_log:.2f} meV, ω₂ = {spectral.omega_2:.2f} meV')
 for mu_star in (0.10, 0.13):
-    print(
-        f'μ* = {mu_star}: Allen–Dynes {allen_dynes(spectral, mu_star):.1f} K, McMillan {mcmillan(spectral, mu_star):.1f} K'
-    )
+    closed = allen_dynes(spectral, mu_star), mcmillan(spectral, mu_star)
+    print('μ* = {}: Allen–Dynes {:.1f} K, McMillan {:.1f} K'.format(mu_star, *closed))
