@@ -1,0 +1,126 @@
+"""From nodes to figures: which figures a node has the data for, and how each is drawn."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, fields, replace
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from aiida import orm
+
+    from aiida_clathrate.kernels.alpha2f import ModeCouplings
+    from aiida_clathrate.kernels.dispersion import Dispersion
+    from aiida_clathrate.kernels.figures.critical_temperature import Reference
+    from aiida_clathrate.kernels.figures.plot import Plot
+    from aiida_clathrate.kernels.phonon_dos import PhononDos
+    from aiida_clathrate.kernels.superconductivity import Superconductivity
+
+#: What each figure cannot do without; the first that a node has all for is its default.
+NEEDS = {
+    'overview': ('dispersion', 'dos', 'couplings'),
+    'dispersion': ('dispersion',),
+    'critical-temperature': ('superconductivity',),
+    'gap': ('superconductivity',),
+    'sensitivity': ('superconductivity', 'couplings'),
+    'spectral': ('couplings',),
+}
+
+
+@dataclass(frozen=True)
+class Content:
+    """What a node, or the outputs and inputs of a process, have to draw."""
+
+    dispersion: Dispersion | None = None
+    dos: PhononDos | None = None
+    couplings: ModeCouplings | None = None
+    superconductivity: Superconductivity | None = None
+
+    @classmethod
+    def gather(cls, node: orm.Node) -> Content:
+        """Return the content of a node; a process gives that of its outputs, and what they lack from its inputs."""
+        from aiida import orm
+
+        if not isinstance(node, orm.ProcessNode):
+            content = cls(**kernels(node))
+            # T_c as a functional derivative is drawn with the α²F from which it was calculated.
+            creator = node.creator if content.superconductivity is not None else None
+            return content if creator is None else content.completed(creator.inputs)
+        return cls().completed(node.outputs).completed(node.inputs)
+
+    def completed(self, nodes: Any) -> Content:
+        """Return this content with what it lacks taken from inputs or outputs."""
+        found: dict[str, Any] = {}
+        for label in nodes:
+            found = kernels(nodes[label]) | found
+        missing = {field.name for field in fields(self) if getattr(self, field.name) is None}
+        return replace(self, **{name: value for name, value in found.items() if name in missing})
+
+    def kinds(self) -> list[str]:
+        """Return the figures that can be drawn."""
+        return [kind for kind, names in NEEDS.items() if all(getattr(self, name) is not None for name in names)]
+
+
+def kernels(node: orm.Node) -> dict[str, Any]:
+    """Return what of ours a data node holds, by the names of the fields of ``Content``."""
+    from aiida_clathrate.data.dispersion import dispersion_from_bands
+    from aiida_clathrate.data.phonon_dos import dos_from_array, is_dos
+
+    match type(node).__name__:
+        case 'SpectralFunctionData':
+            return {'couplings': node.to_kernel()}
+        case 'SuperconductivityData':
+            return {'superconductivity': node.to_kernel()}
+        case 'BandsData' if node.units == 'meV':
+            return {'dispersion': dispersion_from_bands(node)}
+        case 'ArrayData' if is_dos(node):
+            return {'dos': dos_from_array(node)}
+    return {}
+
+
+def draw(kind: str, content: Content, compared: Content, smearing: int, references: Sequence[Reference]) -> Plot:
+    """Return a figure.
+
+    :param compared: phonons drawn in grey dashes.
+    :param smearing: index of the broadening of the couplings.
+    :param references: T_c found by others.
+    :raises ValueError: if ``content`` lacks what the figure needs, or there is no such broadening.
+    """
+    from aiida_clathrate.kernels.figures import critical_temperature, dispersion, gap, overview, sensitivity, spectral
+
+    missing = [name for name in NEEDS[kind] if getattr(content, name) is None]
+    if missing:
+        raise ValueError(f'{kind}: the node has no {" and no ".join(missing)}; it has the data of: {content.kinds()}')
+    couplings = content.couplings
+    if couplings is not None and smearing >= len(couplings.smearings):
+        raise ValueError(f'smearing: there is no number {smearing}; give 0 to {len(couplings.smearings) - 1}')
+    alpha2f = None if couplings is None else couplings.spectral(smearing)
+    match kind:
+        case 'overview':
+            args = (content.dispersion, content.dos, couplings, smearing, compared.dispersion)
+            return overview.draw_overview(*args)
+        case 'dispersion':
+            return dispersion.draw_dispersion(content.dispersion, compared.dispersion, couplings, smearing)
+        case 'spectral':
+            harmonic = None if compared.couplings is None else compared.couplings.spectral(smearing)
+            return spectral.draw_spectral(alpha2f, content.dos, harmonic)
+        case 'critical-temperature':
+            return critical_temperature.draw_critical_temperature(content.superconductivity, references)
+        case 'gap':
+            return gap.draw_gap(content.superconductivity)
+    return sensitivity.draw_sensitivity(content.superconductivity, alpha2f)
+
+
+def read_reference(text: str) -> Reference:
+    """Return the reference of ``LABEL=TC`` or ``LABEL=TC@MU`` [K].
+
+    :raises ValueError: for anything else.
+    """
+    from aiida_clathrate.kernels.figures.critical_temperature import Reference
+
+    label, _, numbers = text.rpartition('=')
+    temperature, _, mu_star = numbers.partition('@')
+    try:
+        return Reference(label, float(temperature), float(mu_star) if mu_star else None)
+    except ValueError:
+        raise ValueError(f'reference: {text!r} is not LABEL=TC or LABEL=TC@MU, for instance "Experiment=39"') from None

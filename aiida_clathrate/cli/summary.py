@@ -1,0 +1,212 @@
+"""Nodes in words: what ``show`` prints of each."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from aiida import orm
+
+#: Units of the verdict on stability; other dictionaries bring a key ``units``.
+UNITS = {'smallest_frequency': 'meV', 'frequency': 'meV', 'tolerance': 'meV'}
+
+
+@dataclass(frozen=True)
+class Section:
+    """One node.
+
+    :param title: what it is.
+    :param rows: names and values, units included.
+    :param header: heads of the columns of ``table``.
+    :param table: more numbers, row by row.
+    """
+
+    title: str
+    rows: Sequence[tuple[str, str]]
+    header: Sequence[str] = ()
+    table: Sequence[Sequence[str]] = ()
+
+
+def summarise(node: orm.Node) -> list[Section]:
+    """Return the section of a node; of a process, its state and the sections of its outputs.
+
+    :raises ValueError: for a node that is none of ours.
+    """
+    from aiida import orm
+
+    if isinstance(node, orm.ProcessNode):
+        outputs = {label: node.outputs[label] for label in node.outputs}
+        known = sorted((rank(output), label) for label, output in outputs.items() if rank(output) is not None)
+        return [process(node), *(describe(outputs[label], label) for _, label in known)]
+    if rank(node) is None:
+        raise ValueError(f'{node.pk} is a {type(node).__name__}, of which `verdi node show {node.pk}` tells more')
+    return [describe(node)]
+
+
+def rank(node: orm.Node) -> int | None:
+    """Return the place of a node in the order of printing, ``None`` if it is none of ours."""
+    name = type(node).__name__
+    return list(DESCRIPTIONS).index(name) if name in DESCRIPTIONS else None
+
+
+def describe(node: orm.Node, label: str | None = None) -> Section:
+    """Return the section of a data node, its title with the label of the output that it is."""
+    section = DESCRIPTIONS[type(node).__name__](node)
+    title = f'{section.title} {node.pk}' if label is None else f'{label.replace("_", " ")} · {section.title} {node.pk}'
+    return Section(title, section.rows, section.header, section.table)
+
+
+def process(node: orm.ProcessNode) -> Section:
+    """Describe a process: how it stands."""
+    rows = [('state', node.process_state.value if node.process_state else 'created')]
+    if node.exit_status is not None:
+        rows.append(('exit code', f'{node.exit_status} {node.exit_message or ""}'.strip()))
+    return Section(f'{node.process_label} {node.pk}', [*rows, ('uuid', node.uuid)])
+
+
+def dictionary(node: orm.Dict) -> Section:
+    """Describe the verdict on stability, or the parameters of an output: nested ones flat, lists of them as a table."""
+    content = node.get_dict()
+    units = UNITS | content.pop('units', {})
+    rows: list[tuple[str, str]] = []
+    header: list[str] = []
+    table: list[list[str]] = []
+
+    def add(key: str, value: Any, prefix: str = '') -> None:
+        name = f'{prefix}{key.replace("_", " ")}'
+        if isinstance(value, dict):
+            for inner, item in value.items():
+                add(inner, item, f'{name}: ')
+        elif isinstance(value, list) and value and all(isinstance(item, dict) for item in value):
+            header[:] = [with_unit(column.replace('_', ' '), units.get(column)) for column in value[0]]
+            table[:] = [[plain(item) for item in entry.values()] for entry in value]
+        else:
+            rows.append((name, f'{plain(value)} {units.get(key, "")}'.strip()))
+
+    for key, value in content.items():
+        add(key, value)
+    return Section('stability' if 'smallest_frequency' in content else 'parameters', rows, header, table)
+
+
+def with_unit(name: str, unit: str | None) -> str:
+    """Return the head of a column."""
+    return name if unit is None else f'{name} ({unit})'
+
+
+def structure(node: orm.StructureData) -> Section:
+    """Describe a crystal."""
+    from aiida_clathrate.kernels.crystal import Crystal
+
+    crystal = Crystal.from_ase(node.get_ase())
+    rows = [
+        ('formula', crystal.formula),
+        ('space group', crystal.space_group()),
+        ('volume', f'{crystal.volume:.3f} Å³'),
+        ('cell', ', '.join(f'{length:.4f}' for length in node.cell_lengths) + ' Å'),
+        ('angles', ', '.join(f'{angle:.2f}' for angle in node.cell_angles) + '°'),
+    ]
+    return Section('crystal', rows)
+
+
+def dynamical_matrices(node: Any) -> Section:
+    """Describe Φ(q)."""
+    matrices = node.to_kernel()
+    frequency, qpoint = matrices.smallest_frequency()
+    rows = [
+        ('formula', matrices.crystal.formula),
+        ('level', matrices.level),
+        ('pressure', quantity(matrices.pressure, 'GPa')),
+        ('temperature', quantity(matrices.temperature, 'K')),
+        ('q mesh', ' × '.join(str(division) for division in matrices.mesh)),
+        ('smallest frequency', f'{frequency:.3f} meV at q = {plain(qpoint.tolist())}'),
+        ('highest frequency', f'{matrices.modes[0].max():.3f} meV'),
+    ]
+    return Section('dynamical matrices', rows)
+
+
+def electron_phonon(node: Any) -> Section:
+    """Describe G(q)."""
+    kernel = node.to_kernel()
+    rows = [('formula', kernel.crystal.formula), ('q mesh', ' × '.join(str(division) for division in kernel.mesh))]
+    columns = (kernel.smearings, kernel.densities_of_states, kernel.fermi_energies)
+    table = [[f'{value:.4f}' for value in row] for row in zip(*columns, strict=True)]
+    header = ('smearing (eV)', 'N(E_F) (states/eV/spin/cell)', 'E_F (eV)')
+    return Section('electron-phonon matrices', rows, header, table)
+
+
+def spectral_function(node: Any) -> Section:
+    """Describe α²F."""
+    couplings = node.to_kernel()
+    table = []
+    for index, smearing in enumerate(couplings.smearings):
+        part = couplings.spectral(index)
+        values = (part.coupling, part.omega_log, part.omega_2, part.omega_max)
+        table.append([f'{smearing:.4f}', *(f'{value:.4f}' for value in values)])
+    names = ('formula', 'level')
+    rows = [(name, str(node.base.attributes.get(name))) for name in names if node.base.attributes.get(name, None)]
+    header = ('smearing (eV)', 'λ', 'ω_log (meV)', 'ω₂ (meV)', 'ω_max (meV)')
+    return Section('spectral function', rows, header, table)
+
+
+def superconductivity(node: Any) -> Section:
+    """Describe T_c, μ* by μ*, and what was found at the μ* of the details."""
+    result = node.to_kernel()
+    attributes = node.base.attributes
+    moments, details = result.moments, result.details
+    rows = [(name, str(attributes.get(name))) for name in ('formula', 'level') if attributes.get(name, None)]
+    rows += [
+        ('λ', f'{moments.coupling:.4f}'),
+        ('ω_log, ω₂', f'{moments.omega_log:.3f} meV, {moments.omega_2:.3f} meV'),
+        ('smearing', f'{result.smearing:.4f} eV'),
+        ('T_c', f'{quantity(result.critical_temperature, "K")} at μ* = {result.mu_star:g}, rescaled'),
+        ('μ* belongs to', f'{result.coulomb.reference:.2f} meV; cutoff {result.coulomb.cutoff:.1f} meV'),
+        ('spread over smearings', quantity(result.smearing_spread, 'K')),
+        ('gap edge Δ₀', quantity(details.gap_edge, 'meV')),
+        ('2Δ₀/k_BT_c', quantity(result.gap_ratio, '').strip()),
+    ]
+    rows += [(f'isotope coefficient of {name}', f'{value:.3f}') for name, value in details.isotope_by_species.items()]
+    temperatures = result.critical_temperatures
+    columns = [temperatures[name] for name in ('rescaled', 'raw', 'allen_dynes', 'mcmillan')]
+    columns += [result.standard_errors, result.mu_star_derivatives, result.isotope_coefficients]
+    table = [
+        [f'{mu_star:.4g}', *('–' if value is None else f'{value:.4g}' for value in values)]
+        for mu_star, *values in zip(result.mu_stars, *columns, strict=True)
+    ]
+    header = (
+        'μ*',
+        'T_c rescaled (K)',
+        'raw (K)',
+        'Allen–Dynes (K)',
+        'McMillan (K)',
+        'error (K)',
+        'dT_c/dμ* (K)',
+        'isotope',
+    )
+    return Section('superconductivity', rows, header, table)
+
+
+def quantity(value: float | None, unit: str) -> str:
+    """Return a number with its unit, or that it is not known."""
+    return 'not known' if value is None else f'{value:.4g} {unit}'
+
+
+def plain(value: Any) -> str:
+    """Return a value in a few characters."""
+    if isinstance(value, float):
+        return f'{value:.6g}'
+    if isinstance(value, list):
+        return f'({", ".join(plain(item) for item in value)})'
+    return 'none' if value is None else str(value)
+
+
+#: By the name of the class, in the order of printing.
+DESCRIPTIONS: dict[str, Callable[[Any], Section]] = {
+    'StructureData': structure,
+    'Dict': dictionary,
+    'DynamicalMatrixData': dynamical_matrices,
+    'ElectronPhononData': electron_phonon,
+    'SpectralFunctionData': spectral_function,
+    'SuperconductivityData': superconductivity,
+}
