@@ -30,17 +30,15 @@ def mcmillan(spectral: SpectralFunction, mu_star: float, average: Average = 'log
     attraction = coupling - mu_star * (1 + 0.62 * coupling)
     if attraction <= 0:
         return None
-    if average == 'log':
-        frequency = spectral.omega_log
-    else:
-        frequency = float(spectral.couplings @ spectral.frequencies) / coupling
+    mean = float(spectral.couplings @ spectral.frequencies) / coupling
+    frequency = spectral.omega_log if average == 'log' else mean
     # Far below the smallest normal number the exponential is zero: no temperature at all.
     return frequency * KELVIN_PER_MEV / 1.2 * math.exp(-1.04 * (1 + coupling) / attraction) or None
 
 
 def strong_coupling_factor(spectral: SpectralFunction, mu_star: float) -> float:
     """Return f₁ = [1 + (λ/Λ₁)^{3/2}]^{1/3} with Λ₁ = 2.46 (1 + 3.8 μ*) (Allen and Dynes, eqs. 34–38)."""
-    return (1 + (spectral.coupling / (2.46 * (1 + 3.8 * mu_star))) ** 1.5) ** (1 / 3)
+    return float((1 + (spectral.coupling / (2.46 * (1 + 3.8 * mu_star))) ** 1.5) ** (1 / 3))
 
 
 def shape_factor(spectral: SpectralFunction, mu_star: float) -> float:

@@ -13,7 +13,7 @@ BOHR = 1e10 * physical_constants['Bohr radius'][0]  # Å
 ELECTRON_MASS = physical_constants['electron mass in u'][0]  # amu
 
 BOLTZMANN = k / e  # eV / K
-KELVIN_PER_MEV = 1e-3 * e / k
+KELVIN_PER_MEV: float = 1e-3 * e / k
 MEV_PER_THZ = 1e15 * h / e
 MEV_PER_INVERSE_CM = 1e5 * h * c / e
 MEV_PER_RYDBERG = 1e3 * RYDBERG

@@ -16,6 +16,7 @@ from aiida_clathrate.kernels.spectral import SpectralFunction
 from aiida_clathrate.kernels.units import KELVIN_PER_MEV, TWO_PI
 
 Convention = Literal['rescaled', 'raw']
+Boundary = Literal['middle', 'next']
 #: Repulsion beyond which a matrix is not searched; the pole of the rescaled μ* lies above it.
 LARGEST = 1.0
 #: Fewest Matsubara frequencies: where the cutoff holds less, it is raised.
@@ -62,7 +63,7 @@ class Truncation:
     cutoff: float
     reference: float
     fewest: int = FEWEST
-    boundary: Literal['middle', 'next'] = 'middle'
+    boundary: Boundary = 'middle'
 
     def number(self, temperature: float) -> int:
         """Return N, the number of ω_n = (2n+1)πk_BT, n ≥ 0, below the cutoff at T [K]."""

@@ -160,8 +160,7 @@ class Search:
         values = [math.log(known[place].temperature) for place in places]
         # At a fixed cutoff N falls as 1/T, which moves μ_crit by −μ² d ln T more than at fixed N.
         slopes = [
-            (known[place].coulomb / place) ** 2 / (known[place].slope - known[place].coulomb ** 2)
-            for place in places
+            (known[place].coulomb / place) ** 2 / (known[place].slope - known[place].coulomb ** 2) for place in places
         ]
         if len(places) > 1 and places[0] < mu_star < places[-1]:
             return math.exp(CubicHermiteSpline(places, values, slopes)(mu_star))

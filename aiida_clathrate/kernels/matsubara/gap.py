@@ -49,7 +49,7 @@ class GapSolution:
     @property
     def frequencies(self) -> NDArray[np.float64]:
         """Return ω_n = (2n+1)πk_BT, shape (N,) [meV]."""
-        return spacing(self.temperature) * (np.arange(len(self.gaps)) + 0.5)
+        return spacing(self.temperature) * (np.arange(len(self.gaps), dtype=np.float64) + 0.5)
 
 
 def gaps_below(
@@ -74,7 +74,7 @@ def gaps_below(
     solutions: list[GapSolution] = []
     for temperature in ordered:
         number = round(critical.number * critical.temperature / temperature)
-        frequencies = spacing(temperature) * (np.arange(number) + 0.5)
+        frequencies = spacing(temperature) * (np.arange(number, dtype=np.float64) + 0.5)
         if solutions:
             start = np.interp(frequencies, solutions[-1].frequencies, solutions[-1].gaps)
         else:
@@ -100,12 +100,12 @@ def gap_solution(
         # 1 − ω/R without cancellation where Δ ≪ ω.
         energies = np.hypot(frequencies, gaps)
         lost = gaps**2 / (energies * (energies + frequencies))
-        return (normal - pair_sum(couplings, lost, -1)) / odd
+        return np.asarray((normal - pair_sum(couplings, lost, -1)) / odd)
 
     def improved(gaps: NDArray[np.float64]) -> NDArray[np.float64]:
         pairs = gaps / np.hypot(frequencies, gaps)
         attraction = pair_sum(couplings, pairs) - 2 * coulomb * pairs.sum()
-        return 0.5 * step * attraction / renormalisation(gaps)
+        return np.asarray(0.5 * step * attraction / renormalisation(gaps))
 
     gaps, iterations = fixed_point(improved, start)
     if not gaps[0] > 1e-6 * step:

@@ -49,9 +49,7 @@ class Interaction:
         start = np.log(lowest) - 4 * STEP
         points = start + STEP * np.arange(int(np.ceil((np.log(highest) - start) / STEP)) + 5)
         squares = np.exp(2 * points)
-        table = make_interp_spline(
-            points, direct(spectral, squares) * (1 + squares / spectral.omega_2**2), k=DEGREE
-        )
+        table = make_interp_spline(points, direct(spectral, squares) * (1 + squares / spectral.omega_2**2), k=DEGREE)
         return cls(spectral, lowest, highest, table, table.derivative())
 
     def at(self, frequencies: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
@@ -70,7 +68,7 @@ class Interaction:
         """Return λ_l = λ(ν_l) and dλ_l/d ln T for ν_l = ``spacing``·l, 0 ≤ l < ``number`` (spacing: 2πk_BT [meV])."""
         values, slopes = np.zeros(number), np.zeros(number)
         values[0] = self.spectral.coupling
-        values[1:], slopes[1:] = self.at(spacing * np.arange(1, number))
+        values[1:], slopes[1:] = self.at(spacing * np.arange(1, number, dtype=np.float64))
         return values, slopes
 
 

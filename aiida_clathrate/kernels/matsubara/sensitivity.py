@@ -1,11 +1,15 @@
 """What T_c depends on: derivatives by Hellmann–Feynman, isotope coefficients and error bars.
 
-At T_c, vᵀMv = 0. To first order only M changes, not v: δ ln T_c = (½ Σ_l c_l δλ_l + δμ*_N)/(dμ_crit/d ln T − dμ*_N/d ln T)
-with c_l = ∂(vᵀAv)/∂λ_l and Σ_n v_n = 1. All derivatives are at a fixed number of frequencies.
+At T_c, vᵀMv = 0. To first order only M changes, not v: with c_l = ∂(vᵀAv)/∂λ_l and Σ_n v_n = 1,
+
+    δ ln T_c = (½ Σ_l c_l δλ_l + δμ*_N)/(dμ_crit/d ln T − dμ*_N/d ln T).
+
+All derivatives are at a fixed number of frequencies.
 """
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -89,7 +93,7 @@ class Response:
             variance += float((np.bincount(labels, slopes * frequency_errors) ** 2).sum())
         if coupling_errors is not None:
             variance += float((np.bincount(labels, by_coupling * coupling_errors) ** 2).sum())
-        return variance**0.5
+        return math.sqrt(variance)
 
 
 def response(
@@ -111,7 +115,7 @@ def response(
     scale = point.temperature / slope
     return Response(
         temperature=point.temperature,
-        bosonic=spacing(point.temperature) * np.arange(1, 2 * point.number),
+        bosonic=spacing(point.temperature) * np.arange(1, 2 * point.number, dtype=np.float64),
         by_interaction=0.5 * scale * pair_derivatives(point.vector)[1:],
         by_mu_star=scale * carried,
     )

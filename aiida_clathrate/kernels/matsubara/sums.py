@@ -33,8 +33,8 @@ def pair_sum(couplings: NDArray[np.float64], functions: NDArray[np.float64], par
     size = next_fast_len(2 * number, real=True)
     spectrum = dct(couplings, 1, size + 1)
     if parity > 0:
-        return idct(dct(functions, 2, size) * spectrum[:-1], 2, overwrite_x=True)[..., :number]
-    return idst(dst(functions, 2, size) * spectrum[1:], 2, overwrite_x=True)[..., :number]
+        return np.asarray(idct(dct(functions, 2, size) * spectrum[:-1], 2, overwrite_x=True)[..., :number])
+    return np.asarray(idst(dst(functions, 2, size) * spectrum[1:], 2, overwrite_x=True)[..., :number])
 
 
 def correlations(vector: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -43,7 +43,7 @@ def correlations(vector: NDArray[np.float64]) -> NDArray[np.float64]:
     size = next_fast_len(4 * number, real=True)
     result = irfft(np.abs(rfft(np.append(vector[::-1], vector), size)) ** 2, size)[: 2 * number]
     result[0] /= 2
-    return result
+    return np.asarray(result)
 
 
 @lru_cache(maxsize=64)
