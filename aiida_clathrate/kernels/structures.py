@@ -80,6 +80,8 @@ REFERENCES = {
     'F2': Prototype('F2', elements.fluorine, ('bond', 'primitive')),
     'H-I41amd': Prototype('H-I41amd', elements.atomic_hydrogen, ('primitive',)),
 }
+#: Other names.
+ALIASES = {'H': 'H-I41amd', 'alpha-B12': 'B12'}
 
 
 def structure_from_name(name: str, **options: Any) -> Crystal:
@@ -101,7 +103,7 @@ def named_crystal(
     :raises ValueError: for a name that fits no pattern, an option that the prototype does not have, or values that
         change the symmetry.
     """
-    prototype, guests = parse(name)
+    prototype, guests = parse(name := ALIASES.get(name, name))
     # Where the conventional cell is primitive already, either choice of `primitive` is right.
     wrong = sorted(set(options) - {*prototype.options, 'primitive'})
     if wrong:
