@@ -26,7 +26,7 @@ class Lines:
     @property
     def done(self) -> bool:
         """Whether only blank lines remain."""
-        return not any(line.strip() for line in self._lines[self._next :])
+        return not self.peek()
 
     def error(self, message: str) -> ValueError:
         """Return an error about the line that was read last."""
@@ -47,7 +47,8 @@ class Lines:
 
     def peek(self) -> str:
         """Return the next line that is not blank and stay before it; empty at the end."""
-        return next((line for line in self._lines[self._next :] if line.strip()), '')
+        following = range(self._next, len(self._lines))
+        return next((self._lines[n] for n in following if self._lines[n].strip()), '')
 
     def numbers(self, count: int | None = None) -> list[float]:
         """Return the numbers of the next line that is not blank, ``count`` of them where it is given."""
