@@ -68,7 +68,7 @@ def kernels(node: orm.Node) -> dict[str, Any]:
 
     match type(node).__name__:
         case 'SpectralFunctionData':
-            return {'couplings': node.to_kernel()}
+            return {'couplings': node.to_modes()}
         case 'SuperconductivityData':
             return {'superconductivity': node.to_kernel()}
         case 'BandsData' if node.units == 'meV':

@@ -138,7 +138,7 @@ def electron_phonon(node: Any) -> Section:
 
 def spectral_function(node: Any) -> Section:
     """Describe α²F."""
-    couplings = node.to_kernel()
+    couplings = node.to_modes()
     table = []
     for index, smearing in enumerate(couplings.smearings):
         part = couplings.spectral(index)
@@ -154,25 +154,24 @@ def superconductivity(node: Any) -> Section:
     """Describe T_c, μ* by μ*, and what was found at the μ* of the details."""
     result = node.to_kernel()
     attributes = node.base.attributes
-    moments, details = result.moments, result.details
     rows = [(name, str(attributes.get(name))) for name in ('formula', 'level') if attributes.get(name, None)]
     rows += [
-        ('λ', f'{moments.coupling:.4f}'),
-        ('ω_log, ω₂', f'{moments.omega_log:.3f} meV, {moments.omega_2:.3f} meV'),
+        ('λ', f'{result.coupling:.4f}'),
+        ('ω_log, ω₂', f'{result.omega_log:.3f} meV, {result.omega_2:.3f} meV'),
         ('smearing', f'{result.smearing:.4f} eV'),
-        ('T_c', f'{quantity(result.critical_temperature, "K")} at μ* = {result.mu_star:g}, rescaled'),
-        ('μ* belongs to', f'{result.coulomb.reference:.2f} meV; cutoff {result.coulomb.cutoff:.1f} meV'),
+        ('T_c', f'{quantity(result.critical_temperature, "K")} at μ* = {result.stated_mu_star:g}, rescaled'),
+        ('μ* belongs to', f'{result.omega_ref:.2f} meV, cutoff of the sums {result.cutoff:.1f} meV'),
         ('spread over smearings', quantity(result.smearing_spread, 'K')),
-        ('gap edge Δ₀', quantity(details.gap_edge, 'meV')),
-        ('2Δ₀/k_BT_c', quantity(result.gap_ratio, '').strip()),
+        ('gap edge Δ₀', quantity(result.gap_edge, 'meV')),
+        ('2Δ₀/k_BT_c', quantity(result.gap_ratio, '')),
     ]
-    rows += [(f'isotope coefficient of {name}', f'{value:.3f}') for name, value in details.isotope_by_species.items()]
-    temperatures = result.critical_temperatures
-    columns = [temperatures[name] for name in ('rescaled', 'raw', 'allen_dynes', 'mcmillan')]
-    columns += [result.standard_errors, result.mu_star_derivatives, result.isotope_coefficients]
+    rows += [(f'isotope coefficient of {name}', f'{value:.3f}') for name, value in result.isotope_by_species.items()]
+    missing = (None,) * len(result.mu_star)
+    columns = [result.rescaled, result.raw, result.allen_dynes, result.mcmillan, result.errors or missing]
+    columns += [result.mu_star_derivatives, result.isotope_coefficients]
     table = [
         [f'{mu_star:.4g}', *('–' if value is None else f'{value:.4g}' for value in values)]
-        for mu_star, *values in zip(result.mu_stars, *columns, strict=True)
+        for mu_star, *values in zip(result.mu_star, *columns, strict=True)
     ]
     header = (
         'μ*',
@@ -189,7 +188,7 @@ def superconductivity(node: Any) -> Section:
 
 def quantity(value: float | None, unit: str) -> str:
     """Return a number with its unit, or that it is not known."""
-    return 'not known' if value is None else f'{value:.4g} {unit}'
+    return 'none' if value is None else f'{value:.4g} {unit}'.strip()
 
 
 def plain(value: Any) -> str:

@@ -59,14 +59,14 @@ def draw_critical_temperature(result: Superconductivity, references: Sequence[Re
     :param references: points at their μ*, and horizontal lines for experiments.
     """
     figure, (axes,) = new_figure(COLUMN, 3.0)
-    mu_stars = np.array(result.mu_stars)
+    mu_stars = np.array(result.mu_star)
     table = {'mu_star': mu_stars}
     marker = 'o' if len(mu_stars) == 1 else ''
     for name, style in CURVES.items():
-        table[f'{name}_K'] = numbers(result.critical_temperatures[name])
+        table[f'{name}_K'] = numbers(getattr(result, name))
         axes.plot(mu_stars, table[f'{name}_K'], marker=marker, markersize=4, **style)
-    errors = numbers(result.standard_errors)
-    if np.isfinite(errors).any():
+    if result.errors is not None:
+        errors = numbers(result.errors)
         table['rescaled_error_K'] = errors
         low, high = table['rescaled_K'] - errors, table['rescaled_K'] + errors
         axes.fill_between(mu_stars, low, high, color=BLUE, alpha=0.2, linewidth=0, label='error of the modes')

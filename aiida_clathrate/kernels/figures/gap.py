@@ -15,7 +15,6 @@ from aiida_clathrate.kernels.figures.plot import (
     VERMILION,
     Plot,
     Table,
-    legend_above,
     new_figure,
     numbers,
 )
@@ -30,40 +29,40 @@ CURVES = 4
 
 @rc_context(STYLE)
 def draw_gap(result: Superconductivity) -> Plot:
-    """Draw Δ(iω₀) against T, and Δ(iω_n) at some of the temperatures.
+    """Draw the gap against T, and Δ(iω_n) at some of the temperatures, at the stated μ*.
 
     :raises ValueError: if the gap equations were not solved.
     """
-    if not result.details.gaps:
+    if not result.solutions:
         raise ValueError('gap figure: the result has no Δ(iω_n): nothing superconducts, or no temperatures were given')
-    figure, (left, right) = new_figure(0.8 * PAGE, 2.7, columns=2)
+    figure, (left, right) = new_figure(0.8 * PAGE, 2.5, columns=2)
     tables = {'gap-temperature': temperature_panel(left, result)} | matsubara_panel(right, result)
-    legend_above(figure, left, right, columns=3)
+    # The gap falls with T and with ω_n: these corners are always empty.
+    left.legend(loc='lower left')
+    right.legend(loc='upper right')
     return Plot(figure, tables)
 
 
 def temperature_panel(axes: Axes, result: Superconductivity) -> Table:
-    """Draw Δ at the lowest Matsubara frequency against temperature, T_c and the gap edge."""
-    temperatures = np.array([solution.temperature for solution in result.details.gaps])
-    gaps = np.array([solution.gaps[0] for solution in result.details.gaps])
-    edges = [result.details.gap_edge, *[None] * (len(gaps) - 1)]
-    axes.plot(temperatures, gaps, color=BLUE, marker='o', markersize=3, label=r'$\Delta(\mathrm{i}\omega_0)$')
-    if result.details.gap_edge is not None:
-        style: dict[str, Any] = {'color': VERMILION, 'marker': 'D', 'markersize': 4.5, 'markerfacecolor': 'none'}
-        axes.plot(temperatures[0], result.details.gap_edge, linestyle='', label=r'gap edge $\Delta_0$', **style)
+    """Draw the gap edge and Δ at the lowest Matsubara frequency against temperature, and T_c."""
+    edges, lowest = numbers(result.gap_edges), np.array([gaps[0] for gaps in result.gaps])
+    style: dict[str, Any] = {'color': BLUE, 'marker': 'o', 'markersize': 3}
+    axes.plot(result.temperatures, edges, label=r'gap edge $\Delta_0$', **style)
+    style |= {'color': VERMILION, 'linestyle': '--', 'markerfacecolor': 'white'}
+    axes.plot(result.temperatures, lowest, label=r'$\Delta(\mathrm{i}\omega_0)$', **style)
     critical = result.critical_temperature
     if critical is not None:
         axes.axvline(critical, color='black', linewidth=0.8, linestyle=':', label=r'$T_\mathrm{c}$')
-    axes.set_xlim(0, 1.05 * float(max(temperatures[-1], critical or 0)))
-    axes.set_ylim(0, 1.1 * float(np.nanmax([*gaps, *numbers(edges)])))
+    axes.set_xlim(0, 1.05 * float(max(result.temperatures[-1], critical or 0)))
+    axes.set_ylim(0, 1.1 * float(np.nanmax([*edges, *lowest])))
     axes.set_xlabel('$T$ (K)')
     axes.set_ylabel(r'$\Delta$ (meV)')
-    return {'temperature_K': temperatures, 'gap_meV': gaps, 'gap_edge_meV': numbers(edges)}
+    return {'temperature_K': result.temperatures, 'gap_edge_meV': edges, 'gap_at_first_frequency_meV': lowest}
 
 
 def matsubara_panel(axes: Axes, result: Superconductivity) -> dict[str, Table]:
     """Draw Δ(iω_n) for a few temperatures, from the coldest to the one next to T_c."""
-    solutions = result.details.gaps
+    solutions = result.solutions
     chosen = np.unique(np.linspace(0, len(solutions) - 1, CURVES).astype(int))
     colours = colormaps['viridis'](np.linspace(0, 0.85, len(chosen)))
     for index, colour in zip(chosen, colours, strict=True):

@@ -19,12 +19,12 @@ if TYPE_CHECKING:
 
 @rc_context(STYLE)
 def draw_sensitivity(result: Superconductivity, spectral: SpectralFunction, width: float | None = None) -> Plot:
-    """Draw δT_c/δα²F(ω) [K/meV] against ω, for the μ* of ``result.mu_star``.
+    """Draw δT_c/δα²F(ω) [K/meV] against ω, at the stated μ*.
 
     :param width: standard deviation of the Gaussians that broaden α²F [meV]; a hundredth of ω_max by default.
     :raises ValueError: if nothing superconducts.
     """
-    grid, response = result.details.grid, result.details.response
+    grid, response = result.sensitivity_frequencies, result.sensitivity
     if not len(grid):
         raise ValueError('sensitivity figure: the result has no δT_c/δα²F: nothing superconducts')
     values = spectral.broadened(grid, spectral.omega_max / 100 if width is None else width)
@@ -43,5 +43,5 @@ def draw_sensitivity(result: Superconductivity, spectral: SpectralFunction, widt
     behind.set_ylabel(r'$\alpha^2F(\omega)$', color=GREY)
     for part, side in ((axes, 'right'), (behind, 'left')):
         part.tick_params(axis='y', **{side: False})
-    table = {'frequency_meV': grid, 'response_K_per_meV': response, 'alpha2f': values}
+    table = {'frequency_meV': grid, 'sensitivity_K_per_meV': response, 'alpha2f': values}
     return Plot(figure, {'sensitivity': table})
