@@ -116,15 +116,26 @@ def solve(
     )
 
 
-def prepare(spectral: SpectralFunction, settings: Settings) -> Search:
-    """Return the search for T_c, with λ(ν) tabulated."""
-    lowest = settings.lowest_temperature or 1e-4 * spectral.omega_log * KELVIN_PER_MEV
+def checked_truncation(spectral: SpectralFunction, settings: Settings) -> Truncation:
+    """Return where the Matsubara sums end; costs nothing, so that inputs can be checked before submission.
+
+    :raises KernelError: ``ERROR_COULOMB_POLE`` if a μ* has no counterpart there.
+    """
     truncation = Truncation(
         cutoff=settings.cutoff_factor * spectral.omega_max,
         reference=reference_frequency(spectral, settings.omega_ref),
         fewest=settings.fewest_frequencies,
         boundary=settings.boundary,
     )
+    for mu_star in settings.mu_stars:
+        truncation.check(mu_star)
+    return truncation
+
+
+def prepare(spectral: SpectralFunction, settings: Settings) -> Search:
+    """Return the search for T_c, with λ(ν) tabulated."""
+    lowest = settings.lowest_temperature or 1e-4 * spectral.omega_log * KELVIN_PER_MEV
+    truncation = checked_truncation(spectral, settings)
     # The gap is wanted at a fraction of a T_c that may be the lowest temperature itself.
     coldest = lowest * min((*settings.reduced_temperatures, 1.0))
     return Search(tabulate(spectral, truncation, coldest), truncation, lowest)
@@ -186,7 +197,7 @@ def run(scalars: Scalars, arrays: Arrays) -> tuple[Scalars, Arrays]:
         raise ValueError(f'smearing: {settings.smearing} is not the index of one of {len(modes.smearings)} broadenings')
     order = line_order(modes, settings.smearing)
     extras = Extras(
-        errors=mode_errors(modes, arrays, order),
+        errors=mode_errors(modes, arrays, settings.smearing),
         smearings=tuple(modes.smearings.tolist()),
         others=tuple(modes.spectral(index) for index in range(len(modes.smearings))),
         **species_shares(arrays.get('atom_weights'), symbols, order),
@@ -204,15 +215,16 @@ def line_order(modes: ModeCouplings, smearing: int) -> NDArray[np.int64]:
     return coupled[np.argsort(modes.frequencies.ravel()[coupled], kind='stable')]
 
 
-def mode_errors(modes: ModeCouplings, arrays: Arrays, order: NDArray[np.int64]) -> ModeErrors | None:
-    """Return the errors of the lines, or ``None`` if the folder has none."""
+def mode_errors(modes: ModeCouplings, arrays: Arrays, smearing: int) -> ModeErrors | None:
+    """Return the errors of the lines of one broadening, or ``None`` if ``arrays`` has none."""
+    order = line_order(modes, smearing)
     columns: dict[str, NDArray[Any] | None] = {}
     for name in ('frequency_errors', 'coupling_errors', 'error_groups'):
         column = arrays.get(name)
         if column is not None:
             if column.shape != modes.frequencies.shape:
                 raise ValueError(f'{name}: needs the shape {modes.frequencies.shape} of the modes, not {column.shape}')
-            if not np.isfinite(column).all() or (name != 'error_groups' and column.min() < 0):
+            if not np.isfinite(column).all() or column.min() < 0:
                 raise ValueError(f'{name}: must be finite and not negative')
             column = column.ravel()[order]
         columns[name] = column

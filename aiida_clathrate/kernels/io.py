@@ -30,15 +30,18 @@ class KernelError(Exception):
 def write(folder: Path, stem: str, scalars: Scalars, arrays: Arrays) -> None:
     """Write ``stem.json`` and ``stem.npz`` to the folder.
 
-    The JSON is written last and moved into place, so that a file that exists is complete. NaN is refused: a missing
+    Both are moved into place, the JSON last: a file that exists is complete. NaN is refused: a missing
     number is ``None``. Arrays of objects are refused: reading them back could run code.
     """
     objects = [name for name, array in arrays.items() if np.asarray(array).dtype.hasobject]
     if objects:
         raise ValueError(f'arrays of Python objects cannot be written: {objects}')
-    np.savez_compressed(folder / f'{stem}.npz', **arrays)  # type: ignore[arg-type]
-    draft = folder / f'{stem}.json.part'
-    draft.write_text(json.dumps(scalars, indent=2, sort_keys=True, allow_nan=False))
+    text = json.dumps(scalars, indent=2, sort_keys=True, allow_nan=False)
+    draft = folder / f'{stem}.part'
+    with draft.open('wb') as file:
+        np.savez_compressed(file, **arrays)  # type: ignore[arg-type]
+    draft.replace(folder / f'{stem}.npz')
+    draft.write_text(text)
     draft.replace(folder / f'{stem}.json')
 
 

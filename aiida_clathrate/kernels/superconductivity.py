@@ -175,11 +175,7 @@ class Superconductivity:
         return max(found) - min(found) if 1 < len(found) == len(self.smearings) else None
 
     def to_results(self) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
-        """Return scalars for JSON, derived ones included, and arrays.
-
-        Arrays: ``sensitivity_frequencies``, ``sensitivity``; if there is a gap, ``gap_temperatures`` (t,),
-        ``gap_numbers`` N (t,), and ``gaps``, ``renormalisation`` with the N values of each temperature end to end.
-        """
+        """Return scalars for JSON, derived ones included, and the arrays of ``to_arrays``."""
         scalars: dict[str, Any] = {key: getattr(self, name) for name, key in NUMBERS.items()}
         scalars |= {key: list(getattr(self, name)) for name, key in COLUMNS.items()}
         scalars |= {
@@ -193,6 +189,14 @@ class Superconductivity:
             'smearing_spread_K': self.smearing_spread,
             'superconducts': self.superconducts,
         }
+        return scalars, self.to_arrays()
+
+    def to_arrays(self) -> dict[str, NDArray[Any]]:
+        """Return the arrays.
+
+        ``sensitivity_frequencies``, ``sensitivity``; if there is a gap, ``gap_temperatures`` (t,), ``gap_numbers`` N
+        (t,), and ``gaps``, ``renormalisation`` with the N values of each temperature end to end.
+        """
         arrays = {name: getattr(self, name) for name in ('sensitivity_frequencies', 'sensitivity')}
         if self.solutions:
             arrays |= {
@@ -201,16 +205,11 @@ class Superconductivity:
                 'gaps': np.concatenate(self.gaps),
                 'renormalisation': np.concatenate([solution.renormalisation for solution in self.solutions]),
             }
-        return scalars, arrays
+        return arrays
 
     @classmethod
     def from_results(cls, scalars: dict[str, Any], arrays: dict[str, NDArray[Any]]) -> Superconductivity:
         """Return the object of which ``to_results`` gave the scalars and arrays."""
-        solutions: tuple[GapSolution, ...] = ()
-        if 'gap_temperatures' in arrays:
-            ends = np.cumsum(arrays['gap_numbers'])[:-1]
-            parts = (np.split(arrays[name], ends) for name in ('gaps', 'renormalisation'))
-            solutions = tuple(map(GapSolution, arrays['gap_temperatures'].tolist(), *parts))
         values: dict[str, Any] = {name: scalars[key] for name, key in NUMBERS.items()}
         values |= {name: tuple(scalars[key]) for name, key in COLUMNS.items()}
         values |= {name: tuple(scalars['critical_temperature'][name]) for name in METHODS}
@@ -218,7 +217,22 @@ class Superconductivity:
             **values,
             errors=None if scalars['errors_K'] is None else tuple(scalars['errors_K']),
             isotope_by_species=scalars['isotope_by_species'],
-            solutions=solutions,
-            sensitivity_frequencies=arrays['sensitivity_frequencies'],
-            sensitivity=arrays['sensitivity'],
+            **fields_of(arrays),
         )
+
+
+def fields_of(arrays: dict[str, NDArray[Any]]) -> dict[str, Any]:
+    """Return the fields of ``Superconductivity`` that are arrays, from those of ``to_arrays``."""
+    solutions: tuple[GapSolution, ...] = ()
+    if 'gap_temperatures' in arrays:
+        numbers, temperatures = arrays['gap_numbers'], arrays['gap_temperatures']
+        lengths = {len(arrays['gaps']), len(arrays['renormalisation']), int(numbers.sum())}
+        if len(lengths) != 1 or numbers.shape != temperatures.shape:
+            raise ValueError('superconductivity: gaps and renormalisation do not have gap_numbers values')
+        parts = (np.split(arrays[name], np.cumsum(numbers)[:-1]) for name in ('gaps', 'renormalisation'))
+        solutions = tuple(map(GapSolution, temperatures.tolist(), *parts))
+    return {
+        'solutions': solutions,
+        'sensitivity_frequencies': arrays['sensitivity_frequencies'],
+        'sensitivity': arrays['sensitivity'],
+    }
