@@ -90,7 +90,7 @@ def test_published_stars():
 def test_shift_of_cells():
     """Atoms may be given in any cell: the phases follow."""
     crystal = diamond()
-    shifted = replace(crystal, positions=crystal.positions + [[0, 0, 0], [2, -1, 0]])
+    shifted = replace(crystal, positions=crystal.positions + np.array([[0, 0, 0], [2, -1, 0]]))
     assert symmetry_violation(spring_matrices(shifted, (3, 3, 3), cutoff=3.6)).force_constant < 1e-10
 
 
@@ -160,7 +160,10 @@ def test_order_of_atoms():
     order = np.random.default_rng(2).permutation(14)
     turned = np.linalg.qr(np.random.default_rng(3).normal(size=(3, 3)))[0]
     other = Crystal(
-        crystal.cell @ turned.T, tuple(crystal.symbols[i] for i in order), crystal.positions[order], crystal.masses[order]
+        crystal.cell @ turned.T,
+        tuple(crystal.symbols[i] for i in order),
+        crystal.positions[order],
+        crystal.masses[order],
     )
     noise = random_hermitian((8, 42, 42)).reshape(8, 14, 3, 14, 3)
     moved = np.einsum('ij,qajbk,lk->qaibl', turned, noise[:, order][:, :, :, order], turned).reshape(8, 42, 42)

@@ -1,0 +1,115 @@
+"""The verdict on crystals whose stability is known."""
+
+import json
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from springs import diamond, exponential, fcc, spring_matrices
+
+from aiida_clathrate.kernels.crystal import Crystal
+from aiida_clathrate.kernels.dynamical_matrix import DynamicalMatrices, mesh_points
+from aiida_clathrate.kernels.stability import stability
+from aiida_clathrate.kernels.units import MEV_PER_SQRT_FORCE_CONSTANT_OVER_MASS
+
+
+def chain(nearest, next_nearest, divisions):
+    """Return atoms in a row with springs along it to first and second neighbours, and weak ones to other rows.
+
+    M ω² = 4 k1 sin²(πq) + 4 k2 sin²(2πq) along the row.
+    """
+    crystal = Crystal(np.diag([2.0, 2.5, 2.6]), ('C',), np.zeros((1, 3)), np.full(1, 12.0))
+    mesh = (divisions, 2, 2)
+    q = mesh_points(mesh)
+    waves = 4 * np.sin(np.pi * q) ** 2
+    across = 0.3 * waves[:, 1] + 0.4 * waves[:, 2]
+    along = nearest * waves[:, 0] + next_nearest * 4 * np.sin(2 * np.pi * q[:, 0]) ** 2
+    force_constants = np.zeros((len(q), 3, 3), dtype=complex)
+    for axis, stiffness in enumerate((along, 0.5 * waves[:, 0], 0.6 * waves[:, 0])):
+        force_constants[:, axis, axis] = stiffness + across
+    return DynamicalMatrices(crystal, mesh, force_constants)
+
+
+def test_stable():
+    """Springs that pull back are stable; the smallest frequency is that of the mesh."""
+    matrices = spring_matrices(diamond(), (3, 3, 3), cutoff=3.0)
+    found = stability(matrices)
+    assert found.verdict == 'stable'
+    assert found.imaginary_modes == ()
+    assert found.smallest_frequency == pytest.approx(matrices.modes[0][1:].min())
+    assert found.mesh == (12, 12, 12)
+
+
+def test_unstable_at_the_boundary():
+    """A chain with k1 < 0 < k2 doubles its period: the mode at q = ½ is imaginary, with the closed-form frequency."""
+    found = stability(chain(-0.1, 0.5, 4))
+    assert found.verdict == 'unstable'
+    assert found.smallest_frequency == pytest.approx(-MEV_PER_SQRT_FORCE_CONSTANT_OVER_MASS * np.sqrt(0.4 / 12.0))
+    np.testing.assert_allclose(found.qpoint, [0.5, 0, 0])
+    lowest = found.imaginary_modes[0]
+    assert (lowest.degeneracy, lowest.interpolated) == (1, False)
+    assert lowest.irrep == found.irrep == 'B3u (mmm)'
+
+
+def test_unstable_optical_mode():
+    """A soft optical mode of Γ is named by its irreducible representation, and its degeneracy counted."""
+    matrices = spring_matrices(diamond(), (1, 1, 1), cutoff=3.0)
+    optical = np.kron([[1, -1], [-1, 1]], np.eye(3))
+    force_constants = matrices.force_constants - 100 * optical
+    found = stability(replace(matrices, force_constants=force_constants))
+    assert found.verdict == 'unstable'
+    assert found.irrep == 'T2g (m-3m)'
+    assert found.qpoint == (0, 0, 0)
+    assert found.imaginary_modes[0].degeneracy == 3
+
+
+@pytest.mark.parametrize(
+    ('slope', 'tolerance', 'verdict'),
+    [
+        pytest.param(0.02, 1.0, 'stable', id='real sound velocity'),
+        pytest.param(-0.006, 1.0, 'soft-acoustic', id='imaginary before the first point'),
+        pytest.param(-0.006, 0.1, 'unstable', id='beyond the tolerance'),
+        pytest.param(-0.02, 1.0, 'unstable', id='imaginary too far out'),
+    ],
+)
+def test_soft_acoustic(slope, tolerance, verdict):
+    """An acoustic branch that is slightly imaginary between Γ and the first point of the mesh is told apart.
+
+    With k1 + 4 k2 = s, M ω² = 4 sin²(πq) (s + (k1 − s) sin²(πq)) is negative for sin²(πq) < −s/(k1 − s): for k1 = 0.3
+    up to q = 0.044 and 0.080, while the first point of the mesh is 0.125.
+    """
+    nearest = 0.3
+    matrices = chain(nearest, 0.25 * (slope - nearest), 8)
+    assert matrices.modes[0][1:].min() > 0
+    found = stability(matrices, tolerance)
+    assert found.verdict == verdict
+    assert all(mode.interpolated for mode in found.imaginary_modes)
+
+
+def test_rounding():
+    """What the digits of the files leave at zero is no imaginary mode."""
+    matrices = spring_matrices(fcc(), (2, 2, 2), cutoff=3.0)
+    force_constants = matrices.force_constants.copy()
+    force_constants[0] -= 1e-8 * np.eye(3)
+    assert stability(replace(matrices, force_constants=force_constants)).verdict == 'stable'
+
+
+def test_gamma_only():
+    """With Γ alone nothing is interpolated."""
+    found = stability(spring_matrices(diamond(), (1, 1, 1), exponential(), exponential(-0.2), cutoff=3.0))
+    assert found.mesh == (1, 1, 1)
+    assert found.qpoint == (0, 0, 0)
+
+
+def test_dictionary():
+    """The dictionary is JSON and has the verdict as ``class``."""
+    values = json.loads(json.dumps(stability(chain(-0.1, 0.5, 4)).to_dict()))
+    assert values['class'] == 'unstable'
+    assert values['imaginary_modes'][0]['irrep'] == 'B3u (mmm)'
+    assert values['smallest_frequency'] < 0
+
+
+def test_tolerance():
+    """A negative tolerance is refused."""
+    with pytest.raises(ValueError, match='tolerance'):
+        stability(chain(1.0, 0.0, 2), tolerance=-1.0)
