@@ -194,7 +194,7 @@ def quantity(value: float | None, unit: str) -> str:
 def plain(value: Any) -> str:
     """Return a value in a few characters."""
     if isinstance(value, float):
-        return f'{value:.6g}'
+        return f'{value:.5g}'
     if isinstance(value, list):
         return f'({", ".join(plain(item) for item in value)})'
     return 'none' if value is None else str(value)
