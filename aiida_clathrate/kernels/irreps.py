@@ -64,9 +64,10 @@ def irreps(
     group = space_group(crystal)
     steps = group.rotate(qpoint) - qpoint
     little = np.flatnonzero(np.abs(steps - np.round(steps)).max(axis=1) < 1e-5)
-    rotations, translations = group.rotations[little], group.translations[little]
+    group = group.subset(little)
+    rotations, translations = group.rotations, group.translations
     point_group = _point_group(rotations)[0]
-    matrices = representation(group, qpoint)[little]
+    matrices = representation(group, qpoint)
     table = None
     origin = _origin(rotations, translations, qpoint)
     if origin is not None:

@@ -33,6 +33,16 @@ class SpaceGroup:
     def __len__(self) -> int:
         return len(self.rotations)
 
+    def subset(self, operations: NDArray[np.int64]) -> SpaceGroup:
+        """Return the operations of the given numbers; they need not form a group."""
+        return SpaceGroup(
+            self.rotations[operations],
+            self.translations[operations],
+            self.cartesian[operations],
+            self.permutations[operations],
+            self.shifts[operations],
+        )
+
     def rotate(self, qpoints: NDArray[np.float64]) -> NDArray[np.float64]:
         """Return the images W⁻ᵀ q of fractional wave vectors of shape (..., 3), shape (g, ..., 3)."""
         inverses = np.round(np.linalg.inv(self.rotations))

@@ -17,6 +17,9 @@ from aiida_clathrate.kernels.crystal import Crystal
 from aiida_clathrate.kernels.dynamical_matrix import DynamicalMatrices, mesh_index, mesh_points
 from aiida_clathrate.kernels.space_group import SpaceGroup, space_group
 
+#: How much of the images of a matrix is held at a time [bytes].
+LARGEST_BATCH = 2**26
+
 
 @dataclass(frozen=True)
 class Stars:
@@ -92,13 +95,15 @@ def project(crystal: Crystal, mesh: tuple[int, int, int], matrices: NDArray[np.c
     hermitian = np.moveaxis(0.5 * (real + np.swapaxes(real, -1, -2).conj()), -3, 0)
 
     # The average over the group is needed at one wave vector of each star only: the images of it, turned back.
-    averages = []
-    for representative in found.representatives:
-        unitary = representation(group, points[representative])
-        stack = hermitian[images[:, representative]]
-        unitary = unitary.reshape(len(group), *(1,) * (stack.ndim - 3), *unitary.shape[1:])
-        averages.append((np.swapaxes(unitary, -1, -2).conj() @ stack @ unitary).mean(axis=0))
-    return _expand(group, found, mesh, np.stack(averages, axis=-3))
+    averages = np.zeros((len(found.representatives), *hermitian.shape[1:]), dtype=np.complex128)
+    batches = np.array_split(np.arange(len(group)), -(-len(group) * hermitian[0].nbytes // LARGEST_BATCH))
+    for index, representative in enumerate(found.representatives):
+        for batch in batches:
+            unitary = representation(group.subset(batch), points[representative])
+            stack = hermitian[images[batch, representative]]
+            unitary = unitary.reshape(len(batch), *(1,) * (stack.ndim - 3), *unitary.shape[1:])
+            averages[index] += (np.swapaxes(unitary, -1, -2).conj() @ stack @ unitary).sum(axis=0) / len(group)
+    return _expand(group, found, mesh, np.moveaxis(averages, 0, -3))
 
 
 def expand(crystal: Crystal, mesh: tuple[int, int, int], matrices: NDArray[np.complex128]) -> NDArray[np.complex128]:
@@ -143,7 +148,7 @@ def _expand(
     full = np.empty((*matrices.shape[:-3], len(points), *matrices.shape[-2:]), dtype=np.complex128)
     for index, representative in enumerate(found.representatives):
         members = np.flatnonzero(found.star == index)
-        unitary = representation(group, points[representative])[found.operations[members]]
+        unitary = representation(group.subset(found.operations[members]), points[representative])
         rotated = unitary @ matrices[..., index, None, :, :] @ np.swapaxes(unitary, -1, -2).conj()
         backward = found.reversed[members][:, None, None]
         full[..., members, :, :] = np.where(backward, rotated.conj(), rotated)
