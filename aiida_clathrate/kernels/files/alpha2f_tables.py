@@ -38,6 +38,8 @@ FORMATS: tuple[tuple[str, str, Units], ...] = (
     ('epw-modes', 'w[mev] a2f a2f_modeproj', 'meV'),
     ('epw', 'w[mev] a2f', 'meV'),
 )
+#: What the tail of a broadened line may leave at ω ≤ 0, relative to the largest α²F.
+TAIL = 1e-8
 _EPW_COLUMNS = re.compile(r'for\s+(\d{1,4})\s+smearing', re.ASCII)
 _TAIL = re.compile(r'\s*(integrated|phonon smearing|electron smearing|fermi window|summed|lambda|#|$)', re.IGNORECASE)
 
@@ -76,17 +78,28 @@ class Alpha2FTable:
             raise ValueError(f'{self.name}: column must be 0 to {len(self.values) - 1}, not {column}')
         frequencies, values = self.frequencies, self.values[column]
         below = frequencies <= 0
-        if np.any(values[below] != 0):
+        wrong = np.flatnonzero(below & (np.abs(values) > TAIL * np.abs(values).max()))
+        if len(wrong):
             raise ValueError(
-                f'{self.name}: α²F is not zero at ω = {frequencies[below][values[below] != 0][0]:.4g} meV; the crystal '
-                'is unstable, or the lines were broadened too much: λ = 2∫α²F/ω is not defined'
+                f'{self.name}: α²F is not zero at ω = {frequencies[wrong[0]]:.4g} meV; the crystal is unstable, or the '
+                'lines were broadened too much: λ = 2∫α²F/ω is not defined'
             )
         # Programs start their grids below zero when a mode is imaginary by a little; α²F(0) = 0 closes the integral.
         start = max(int(below.sum()) - 1, 0) if np.any(frequencies == 0) else int(below.sum())
+        values = np.where(below, 0.0, values)
         try:
             return SpectralFunction.from_table(frequencies[start:], values[start:])
         except ValueError as error:
             raise ValueError(f'{self.name}, column {column} ({self.columns[column]}): {error}') from error
+
+
+def recognise(text: str, name: str) -> tuple[str, Units | None]:
+    """Return the format of a table and the unit of ω that it implies, ``None`` for plain columns."""
+    head = '\n'.join(text.splitlines()[:8]).lower()
+    kind, own = next(((kind, unit) for kind, mark, unit in FORMATS if mark in head), ('columns', None))
+    if kind == 'columns' and re.search(r'\.a2f(\.\d+\.[\d.]+)?$', name, re.ASCII):
+        return 'epw', 'meV'
+    return kind, own
 
 
 def read_alpha2f(text: str, name: str, units: Units | None = None) -> Alpha2FTable:
@@ -97,10 +110,7 @@ def read_alpha2f(text: str, name: str, units: Units | None = None) -> Alpha2FTab
     """
     if units is not None and units not in UNITS:
         raise ValueError(f'units must be one of {", ".join(UNITS)}, not {units!r}')
-    head = '\n'.join(text.splitlines()[:8]).lower()
-    kind, own = next(((kind, unit) for kind, mark, unit in FORMATS if mark in head), ('columns', None))
-    if kind == 'columns' and re.search(r'\.a2f(\.\d+\.[\d.]+)?$', name, re.ASCII):
-        kind, own = 'epw', 'meV'
+    kind, own = recognise(text, name)
     if own and units not in (None, own):
         raise ValueError(f'{name} is a file of the format {kind} with ω in {own}: units must not be {units}')
     unit = own or units

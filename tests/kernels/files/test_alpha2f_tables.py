@@ -132,6 +132,8 @@ def test_below_zero():
     """Rows without coupling below zero are no harm."""
     table = read_alpha2f('-2 0\n-1 0\n0 0\n1 1\n2 1\n', 'table', 'meV')
     assert table.spectral().coupling == pytest.approx(2 * (1 * 1 / 1 + 0.5 * 1 / 2))
+    tail = read_alpha2f('0 1e-30\n1 1\n2 1\n', 'table', 'meV')
+    assert tail.spectral().coupling == table.spectral().coupling
 
 
 def test_incomplete_matdyn(hydrogen):

@@ -1,0 +1,170 @@
+"""``import`` and ``export``: files of other programs as nodes, and nodes as files of other programs."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+from aiida.cmdline.params import arguments
+from aiida.cmdline.utils import decorators, echo
+
+from aiida_clathrate.cli.export_formats import FORMATS, UNITS, texts_of, write_texts
+
+if TYPE_CHECKING:
+    from aiida import orm
+
+IMPORT_EXAMPLE = """\b
+Examples:
+  aiida-clathrate import dynamical-matrix ph-run/dyn --pressure 500
+  aiida-clathrate import dynamical-matrix phonopy-run --level harmonic
+  aiida-clathrate import electron-phonon ph-run/dyn ph-run/elph_dir
+  aiida-clathrate import spectral a2F.dos5 --formula H2 --pressure 500
+"""
+EXPORT_EXAMPLE = """\b
+Examples:
+  aiida-clathrate export 123 --format qe folder/dyn
+  aiida-clathrate export 123 --format phonopy folder
+  aiida-clathrate export 456 --format epw alpha2f.a2f --force
+"""
+CRYSTAL_OPTIONS = (
+    click.option('--temperature', type=click.FloatRange(min=0), help='Temperature in K  [not known].'),
+    click.option('--pressure', type=float, help='Pressure in GPa  [not known].'),
+    click.option(
+        '--level',
+        type=click.Choice(['harmonic', 'sscha', 'hessian']),
+        default='harmonic',
+        show_default=True,
+        help='What the phonons are.',
+    ),
+)
+
+
+def crystal_options(command: Any) -> Any:
+    """Add the options that say what phonons belong to."""
+    for option in CRYSTAL_OPTIONS:
+        command = option(command)
+    return command
+
+
+@click.group('import', epilog=IMPORT_EXAMPLE)
+def cmd_import():
+    """Store files of another program as a node."""
+
+
+@cmd_import.command('dynamical-matrix', epilog=IMPORT_EXAMPLE)
+@click.argument('path', type=click.Path(path_type=Path))
+@crystal_options
+@decorators.with_dbenv()
+def cmd_import_dynamical_matrix(path, level, pressure, temperature):
+    """Store dynamical matrices.
+
+    PATH is what precedes the numbers in the names of Quantum ESPRESSO's or python-sscha's files (FOLDER/dyn for
+    FOLDER/dyn1, FOLDER/dyn2 …), or a folder with phonopy.yaml and FORCE_CONSTANTS.
+    """
+    from aiida_clathrate.data.dynamical_matrix import DynamicalMatrixData
+    from aiida_clathrate.kernels.files.phonopy_files import read_phonopy_files
+    from aiida_clathrate.kernels.files.text import read_text
+
+    try:
+        if path.is_dir():
+            names = ('phonopy.yaml', 'phonopy_params.yaml', 'phonopy_disp.yaml', 'FORCE_CONSTANTS')
+            texts = {name: read_text(path / name) for name in names if (path / name).is_file()}
+            matrices = read_phonopy_files(texts, level, pressure, temperature)
+        else:
+            matrices = read_dyn(path).matrices(level, pressure, temperature)
+        store(DynamicalMatrixData.from_kernel(matrices))
+    except ValueError as error:
+        echo.echo_critical(f'import dynamical-matrix: {error}')
+
+
+@cmd_import.command('electron-phonon', epilog=IMPORT_EXAMPLE)
+@click.argument('dyn', type=click.Path(path_type=Path))
+@click.argument('folder', type=click.Path(exists=True, file_okay=False, path_type=Path))
+@decorators.with_dbenv()
+def cmd_import_electron_phonon(dyn, folder):
+    """Store the electron-phonon matrices of ph.x.
+
+    FOLDER is its elph_dir with the files a2Fq2r.S.Q. DYN is what precedes the numbers in the names of the dynamical
+    matrices of the same run, which tell the crystal and the wave vectors.
+    """
+    from aiida_clathrate.data.electron_phonon import ElectronPhononData
+    from aiida_clathrate.kernels.files.qe_elph import read_elph_files
+    from aiida_clathrate.kernels.files.text import read_texts
+
+    try:
+        electron_phonon = read_elph_files(read_texts(folder, 'a2Fq2r.'), read_dyn(dyn))
+        store(ElectronPhononData.from_kernel(electron_phonon))
+    except ValueError as error:
+        echo.echo_critical(f'import electron-phonon: {error}')
+
+
+@cmd_import.command('spectral', epilog=IMPORT_EXAMPLE)
+@click.argument('file', type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@click.option('--units', type=click.Choice(UNITS), help='Unit of ω  [that of the format].')
+@click.option('--column', type=click.IntRange(min=0), default=0, show_default=True, help='Which α²F, counted from 0.')
+@click.option('--formula', help='Chemical formula  [not known].')
+@crystal_options
+@decorators.with_dbenv()
+def cmd_import_spectral(file, units, column, **labels):
+    """Store a table of α²F: of matdyn.x, lambda.x, alpha2f.x or EPW, or any two columns."""
+    from aiida_clathrate.data.spectral import SpectralFunctionData
+    from aiida_clathrate.kernels.files.alpha2f_tables import read_alpha2f
+    from aiida_clathrate.kernels.files.text import read_text
+
+    try:
+        table = read_alpha2f(read_text(file), file.name, units)
+        store(SpectralFunctionData.from_kernel(table.spectral(column), source_format=table.format, **labels))
+    except ValueError as error:
+        echo.echo_critical(f'import spectral: {error}')
+
+
+@click.command('export', epilog=EXPORT_EXAMPLE)
+@arguments.NODE('node')
+@click.argument('path', type=click.Path(path_type=Path))
+@click.option(
+    '--format', 'kind', type=click.Choice(sorted({kind for kinds in FORMATS.values() for kind in kinds})), required=True
+)
+@click.option('--units', type=click.Choice(UNITS), default='meV', show_default=True, help='Unit of ω of `columns`.')
+@click.option('--force', is_flag=True, help='Overwrite files that exist.')
+@decorators.with_dbenv()
+def cmd_export(node, path, kind, units, force):
+    r"""Write NODE (a pk or uuid) as files of another program.
+
+    \b
+    Dynamical matrices:       qe (PATH0, PATH1 …, as ph.x), sscha (PATH1 …, as python-sscha), phonopy (PATH is a folder)
+    Electron-phonon matrices: qe (PATH is a folder, as elph_dir)
+    Spectral function:        columns, epw (PATH is a file; lines broadened as for plots)
+    Superconductivity:        json (PATH is a file)
+    """
+    known = FORMATS.get(type(node).__name__)
+    if known is None:
+        raise click.UsageError(f'node {node.pk} is a {type(node).__name__}, which has no export of ours')
+    if kind not in known:
+        raise click.UsageError(f'a {type(node).__name__} can be exported as {", ".join(known)}, not as {kind}')
+    try:
+        for file in write_texts(texts_of(node, kind, path, units), force):
+            echo.echo(str(file))
+    except (OSError, ValueError) as error:
+        echo.echo_critical(f'export: {error}')
+
+
+def read_dyn(path: Path) -> Any:
+    """Return the dynamical matrix files whose names start with ``path``."""
+    from aiida_clathrate.kernels.files.qe_dyn import parse_dyn_files
+    from aiida_clathrate.kernels.files.text import read_text
+
+    if path.is_dir():
+        raise ValueError(f'{path} is a folder: give what precedes the numbers in the names, such as {path / "dyn"}')
+    numbered = [file for file in path.parent.glob(f'{path.name}*') if file.name[len(path.name) :].isdigit()]
+    return parse_dyn_files({file.name: read_text(file) for file in numbered}, path.name)
+
+
+def store(node: orm.Data) -> None:
+    """Store a node and say which."""
+    node.store()
+    attributes = node.base.attributes
+    parts = [str(value) for key in ('formula', 'level') if (value := attributes.get(key, None)) is not None]
+    if attributes.get('mesh', None):
+        parts.append(f'q mesh {"×".join(str(division) for division in attributes.get("mesh"))}')
+    echo.echo_success(f'stored {type(node).__name__}<{node.pk}> {node.uuid}: {", ".join(parts) or "no labels"}')
