@@ -62,11 +62,12 @@ def render(section: Section) -> RenderableType:
 @arguments.NODE('node')
 @click.option('--kind', type=click.Choice([*NEEDS, 'all']), help='Figure; the first that NODE has data for.')
 @click.option('--output', type=click.Path(path_type=Path, dir_okay=False), help='pdf, png or svg file  [KIND-PK.pdf].')
-@click.option('--smearing', type=click.IntRange(min=0), default=0, show_default=True, help='Index of the broadening.')
+@click.option('--smearing', type=click.IntRange(min=0), help='Index of the broadening  [the one of T_c].')
+@click.option('--width', type=click.FloatRange(min=0, min_open=True), metavar='MEV', help='Width of the lines of α²F.')
 @click.option('--harmonic', type=int, metavar='PK', help='Node with a dispersion or α²F to compare with.')
 @click.option('--reference', 'references', multiple=True, metavar='LABEL=TC[@MU]', help='T_c found by others, in K.')
 @decorators.with_dbenv()
-def cmd_plot(node, kind, output, smearing, harmonic, references):
+def cmd_plot(node, kind, output, smearing, width, harmonic, references):
     """Draw what NODE (a pk or uuid) holds, and write the numbers of the figure beside it as JSON and CSV."""
     from aiida import orm
 
@@ -81,7 +82,7 @@ def cmd_plot(node, kind, output, smearing, harmonic, references):
             path = output or Path(f'{name}-{node.pk}.pdf')
             if kind == 'all' and output:
                 path = output.with_name(f'{output.stem}-{name}{output.suffix}')
-            for file in draw(name, content, compared, smearing, points).save(path):
+            for file in draw(name, content, compared, smearing, width, points).save(path):
                 echo.echo(str(file))
     except (ValueError, OSError) as error:
         echo.echo_critical(f'plot: {error}')

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 #: What each figure cannot do without; the first that a node has all for is its default.
 NEEDS = {
-    'overview': ('dispersion', 'dos', 'couplings'),
+    'overview': ('dispersion', 'dos'),
     'dispersion': ('dispersion',),
     'critical-temperature': ('superconductivity',),
     'gap': ('superconductivity',),
@@ -78,11 +78,19 @@ def kernels(node: orm.Node) -> dict[str, Any]:
     return {}
 
 
-def draw(kind: str, content: Content, compared: Content, smearing: int, references: Sequence[Reference]) -> Plot:
+def draw(
+    kind: str,
+    content: Content,
+    compared: Content,
+    smearing: int | None,
+    width: float | None,
+    references: Sequence[Reference],
+) -> Plot:
     """Return a figure.
 
     :param compared: phonons drawn in grey dashes.
-    :param smearing: index of the broadening of the couplings.
+    :param smearing: index of the broadening of the couplings; by default the one from which T_c was calculated.
+    :param width: of the lines of α²F [meV]; that of the figure by default.
     :param references: T_c found by others.
     :raises ValueError: if ``content`` lacks what the figure needs, or there is no such broadening.
     """
@@ -91,24 +99,38 @@ def draw(kind: str, content: Content, compared: Content, smearing: int, referenc
     missing = [name for name in NEEDS[kind] if getattr(content, name) is None]
     if missing:
         raise ValueError(f'{kind}: the node has no {" and no ".join(missing)}; it has the data of: {content.kinds()}')
-    couplings = content.couplings
-    if couplings is not None and smearing >= len(couplings.smearings):
-        raise ValueError(f'smearing: there is no number {smearing}; give 0 to {len(couplings.smearings) - 1}')
-    alpha2f = None if couplings is None else couplings.spectral(smearing)
+    couplings, index = content.couplings, smearing_index(content, smearing)
+    alpha2f = None if couplings is None else couplings.spectral(index)
     match kind:
         case 'overview':
-            args = (content.dispersion, content.dos, couplings, smearing, compared.dispersion)
+            args = (content.dispersion, content.dos, couplings, index, compared.dispersion, width)
             return overview.draw_overview(*args)
         case 'dispersion':
-            return dispersion.draw_dispersion(content.dispersion, compared.dispersion, couplings, smearing)
+            return dispersion.draw_dispersion(content.dispersion, compared.dispersion, couplings, index)
         case 'spectral':
-            harmonic = None if compared.couplings is None else compared.couplings.spectral(smearing)
-            return spectral.draw_spectral(alpha2f, content.dos, harmonic)
+            harmonic = None if compared.couplings is None else compared.couplings.spectral(index)
+            return spectral.draw_spectral(alpha2f, content.dos, harmonic, width)
         case 'critical-temperature':
             return critical_temperature.draw_critical_temperature(content.superconductivity, references)
         case 'gap':
             return gap.draw_gap(content.superconductivity)
-    return sensitivity.draw_sensitivity(content.superconductivity, alpha2f)
+    return sensitivity.draw_sensitivity(content.superconductivity, alpha2f, width)
+
+
+def smearing_index(content: Content, smearing: int | None) -> int:
+    """Return which broadening to draw."""
+    import numpy as np
+
+    if content.couplings is None:
+        return 0
+    known, used = content.couplings.smearings, content.superconductivity
+    if smearing is None:
+        # An attribute keeps fifteen digits.
+        same = [] if used is None else np.flatnonzero(np.isclose(known, used.smearing, rtol=1e-9))
+        return int(same[0]) if len(same) else 0
+    if smearing >= len(known):
+        raise ValueError(f'smearing: there is no number {smearing}; give 0 to {len(known) - 1}')
+    return smearing
 
 
 def read_reference(text: str) -> Reference:

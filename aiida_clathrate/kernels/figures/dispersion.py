@@ -72,6 +72,7 @@ def dispersion_panel(
         tables['couplings'] = circles(axes, dispersion, couplings, smearing)
     axes.set_xlim(dispersion.distances[0], dispersion.distances[-1])
     axes.set_ylabel(FREQUENCY_LABEL)
+    axes.tick_params(axis='y', pad=0.5 * LARGEST_CIRCLE + 2)  # half a circle may stand out at either end
     lowest = 1.08 * min(0.0, *(float(part.frequencies.min()) for part in parts))
     axes.set_ylim(lowest, 1.05 * max(float(part.frequencies.max()) for part in parts))
     if lowest < 0:

@@ -21,24 +21,26 @@ if TYPE_CHECKING:
 def draw_overview(
     dispersion: Dispersion,
     dos: PhononDos,
-    couplings: ModeCouplings,
+    couplings: ModeCouplings | None = None,
     smearing: int = 0,
     harmonic: Dispersion | None = None,
     width: float | None = None,
 ) -> Plot:
-    """Draw the phonons of a crystal and their couplings.
+    """Draw the phonons of a crystal and, if they are given, their couplings.
 
     :param smearing: index of the broadening of ``couplings``.
     :param harmonic: a second dispersion to compare with, in grey dashes.
     :param width: standard deviation of the Gaussians that broaden α²F [meV]; a hundredth of ω_max by default.
     """
-    spectral = couplings.spectral(smearing)
-    figure, axes = new_figure(PAGE, 3.1, columns=3, sharey=True, width_ratios=(2.4, 1, 1))
+    ratios = (2.4, 1) if couplings is None else (2.4, 1, 1)
+    inches = PAGE * sum(ratios) / 4.4
+    figure, axes = new_figure(inches, 3.1, columns=len(ratios), sharey=True, width_ratios=ratios)
     tables = dispersion_panel(axes[0], dispersion, harmonic, couplings, smearing)
     tables['phonon-dos'] = density_panel(axes[1], dos)
     top = max(axes[0].get_ylim()[1], 1.05 * last_frequency(dos))
     axes[0].set_ylim(top=top)
-    grid = np.linspace(0, top, POINTS)
-    tables |= coupling_panel(axes[2], spectral, None, grid, spectral.omega_max / 100 if width is None else width)
+    if couplings is not None:
+        spectral, grid = couplings.spectral(smearing), np.linspace(0, top, POINTS)
+        tables |= coupling_panel(axes[2], spectral, None, grid, spectral.omega_max / 100 if width is None else width)
     legend_above(figure, *axes)
     return Plot(figure, tables)

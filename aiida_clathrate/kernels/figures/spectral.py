@@ -71,8 +71,9 @@ def density_panel(axes: Axes, dos: PhononDos) -> Table:
     elements = sorted(set(dos.symbols), key=dos.symbols.index)
     for colour, element in zip(np.resize(PALETTE, len(elements)), elements, strict=True):
         values = dos.projected[[symbol == element for symbol in dos.symbols]].sum(axis=0)
-        axes.plot(values, dos.frequencies, color=str(colour), label=element)
         table[f'{element}_per_meV'] = values
+        if len(elements) > 1:
+            axes.plot(values, dos.frequencies, color=str(colour), label=element)
     axes.set_xlim(0, 1.08 * dos.total.max())
     axes.set_xlabel('DOS (states/meV)')
     return table

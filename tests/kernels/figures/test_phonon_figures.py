@@ -160,3 +160,10 @@ def test_overview(couplings, dos, tmp_path):
     assert len({axes.get_ylim() for axes in plot.figure.axes}) == 1
     files = plot.save(tmp_path / 'overview.png')
     assert len(files) == 2 + len(plot.tables) == 7
+
+
+def test_overview_without_couplings(dos):
+    """Phonons alone have two panels."""
+    plot = draw_overview(path(), dos)
+    assert list(plot.tables) == ['dispersion', 'phonon-dos']
+    assert len(plot.figure.axes) == 2
