@@ -88,7 +88,7 @@ def check_python(shell: Shell, python: str) -> str:
     """
     import aiida_clathrate
 
-    script = 'import aiida_clathrate, aiida_clathrate.kernels.__main__; print(aiida_clathrate.__version__)'
+    script = 'import aiida_clathrate, aiida_clathrate.kernels.eliashberg; print(aiida_clathrate.__version__)'
     status, output = shell.run(f"cd / && {python} -c '{script}'")
     if status != 0:
         last = (output.strip().splitlines() or ['no output'])[-1]

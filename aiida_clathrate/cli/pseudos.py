@@ -28,8 +28,8 @@ def install_family(folder: Path, label: str, wfc: float | None, rho: float | Non
 
     try:
         pseudos = CutoffsPseudoPotentialFamily.parse_pseudos_from_directory(folder, UpfData, deduplicate=False)
-    except ParsingError as error:
-        raise ValueError(f'{folder}: {error}; leave only UPF files there') from error
+    except (ParsingError, ValueError) as error:
+        raise ValueError(f'{folder}: {error}; leave only UPF files there, one for each element') from error
     # Before anything is stored: a family without cutoffs would stand in the way of a second attempt.
     cutoffs = {pseudo.element: cutoffs_of(folder / pseudo.filename, wfc, rho) for pseudo in pseudos}
     family = CutoffsPseudoPotentialFamily.create_from_folder(folder, label, pseudo_type=UpfData)
