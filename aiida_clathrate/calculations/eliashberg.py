@@ -35,7 +35,7 @@ class EliashbergCalculation(KernelCalculation):
             valid_type=orm.ArrayData,
             required=False,
             help='Standard deviations of the modes, for the error bar of T_c: `frequency_errors` (q, m) [meV], '
-            '`coupling_errors` (q, m) at the smearing used, `error_groups` (q, m): labels; those of a group move together.',
+            '`coupling_errors` (q, m) at the smearing used, `error_groups` (q, m): errors of equal label move together.',
         )
         spec.inputs.validator = cls.validate_inputs
         spec.inputs['metadata']['options']['parser_name'].default = 'clathrate.eliashberg'

@@ -167,9 +167,14 @@ class Search:
         end = 0 if mu_star <= places[0] else -1
         return math.exp(values[end] + slopes[end] * (mu_star - places[end]))
 
+    def highest(self, number: int | None) -> float:
+        """Return the highest temperature to try [K]: the bound of T_c, or the end of the table where N is given."""
+        bound = highest_temperature(self.interaction.spectral)
+        return bound if number is None else min(bound, self.interaction.highest / (2 * number * spacing(1.0)))
+
     def root(self, mu_star: float, convention: Convention, start: float, number: int | None) -> Instability | None:
         """Return the solution of μ_crit(T) = μ*_N ; N is given, or that of a T close to it."""
-        upper = highest_temperature(self.interaction.spectral)
+        upper = self.highest(number)
         bracket = [0.0, upper]
         temperature = min(max(start, self.lowest), upper)
         for _ in range(MAX_EVALUATIONS):
@@ -188,7 +193,8 @@ class Search:
                     coulomb = point.coulomb + point.slope * step
                     return replace(point, temperature=temperature * math.exp(step), coulomb=coulomb)
                 if not number and abs(step) < NEAR:
-                    number, bracket = size, [0.0, upper]
+                    number, upper = size, self.highest(size)
+                    bracket = [0.0, upper]
             bracket[0 if residual > 0 else 1] = temperature
             if residual <= 0 and temperature == self.lowest:
                 return None
