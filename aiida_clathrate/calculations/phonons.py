@@ -12,10 +12,13 @@ from aiida_clathrate.data.dispersion import dispersion_to_bands
 from aiida_clathrate.data.dynamical_matrix import DynamicalMatrixData
 from aiida_clathrate.data.electron_phonon import ElectronPhononData
 from aiida_clathrate.data.phonon_dos import dos_to_array
+from aiida_clathrate.kernels.alpha2f import mode_couplings
 from aiida_clathrate.kernels.constraints import impose_constraints
 from aiida_clathrate.kernels.crystal import Crystal
 from aiida_clathrate.kernels.dispersion import dispersion
 from aiida_clathrate.kernels.files.qe_elph import read_elph_files
+from aiida_clathrate.kernels.files.qe_linewidths import check_linewidths, read_linewidths
+from aiida_clathrate.kernels.io import KernelError
 from aiida_clathrate.kernels.phonon_dos import phonon_dos
 from aiida_clathrate.kernels.stability import stability
 from aiida_clathrate.kernels.symmetry import project
@@ -53,10 +56,38 @@ def collect_phonons(structure, pressure, qpoints, coupled, **retrieved):
         symmetric = project(crystal, coupling.mesh, coupling.matrices)
         change = abs(symmetric - coupling.matrices).max() / abs(symmetric).max()
         violations['symmetry']['electron_phonon_relative'] = float(change)
+        try:
+            violations['linewidths'] = compare_linewidths(texts, files, coupling, constrained.matrices)
+        except KernelError as error:
+            return ExitCode(UNREADABLE, str(error))
         results['electron_phonon'] = ElectronPhononData.from_kernel(
             replace(coupling, crystal=crystal, matrices=symmetric)
         )
     return results | {'violations': orm.Dict(violations)}
+
+
+def compare_linewidths(texts, files, coupling, matrices):
+    """Compare γ from G and Φ with the tables of ph.x, where both exist.
+
+    :return: ``largest_deviation`` [meV], or ``None`` where nothing could be compared; ``compared`` files; ``skipped``
+        ones, with stars for numbers too large for the table.
+    :raises KernelError: if they deviate by more than the digits of the table.
+    """
+    printed, skipped = [], []
+    for name, text in texts.items():
+        if name.startswith('elph.inp_lambda.'):
+            try:
+                printed.append(read_linewidths(text, name))
+            except ValueError:
+                skipped.append(name)
+    try:
+        couplings = mode_couplings(coupling, matrices)
+    except KernelError as error:
+        if error.label != 'ERROR_IMAGINARY_FREQUENCIES':
+            raise
+        printed, skipped = [], skipped + [one.name for one in printed]  # an unstable crystal has no linewidths
+    deviation = check_linewidths(couplings, printed, files) if printed else None
+    return {'largest_deviation': deviation, 'compared': len(printed), 'skipped': sorted(skipped)}
 
 
 @calcfunction

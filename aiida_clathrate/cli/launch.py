@@ -67,6 +67,13 @@ def crystal_options(command):
                 show_default=True,
                 help='How many of them at the same time.',
             ),
+            click.option(
+                '--electron-phonon',
+                type=click.Choice(['interpolated', 'tetrahedra', 'none']),
+                default='interpolated',
+                show_default=True,
+                help='How to sum the double delta at the Fermi surface.',
+            ),
             click.option('--no-relax', is_flag=True, help='Take the structure as it is.'),
         ]
     ):
@@ -80,13 +87,12 @@ def cmd_launch():
 
 
 @cmd_launch.command(
-    'relax-phonon', epilog=EXAMPLE.format(command='relax-phonon SrB3C3 --protocol fast --no-electron-phonon')
+    'relax-phonon', epilog=EXAMPLE.format(command='relax-phonon SrB3C3 --protocol fast --electron-phonon none')
 )
 @crystal_options
-@click.option('--no-electron-phonon', is_flag=True, help='Phonons alone.')
-@click.option('--insulator', is_flag=True, help='Fixed occupations; implies phonons alone.')
+@click.option('--insulator', is_flag=True, help='Fixed occupations; needs `--electron-phonon none`.')
 @decorators.with_dbenv()
-def cmd_relax_phonon(no_electron_phonon, insulator, **arguments):
+def cmd_relax_phonon(insulator, **arguments):
     """Relax STRUCTURE (a pk, a uuid or a name such as KRbB6C6) and calculate its phonons."""
     from aiida.plugins import WorkflowFactory
     from aiida_quantumespresso.common.types import ElectronicType
@@ -94,7 +100,6 @@ def cmd_relax_phonon(no_electron_phonon, insulator, **arguments):
     process_class = WorkflowFactory('clathrate.relax_phonon')
     launch(
         process_class,
-        electron_phonon=not (no_electron_phonon or insulator),
         electronic_type=ElectronicType.INSULATOR if insulator else ElectronicType.METAL,
         **builder_arguments(**arguments),
     )
@@ -137,7 +142,17 @@ def cmd_eliashberg(spectral_function, python, mu_star, smearing):
 
 
 def builder_arguments(
-    structure, overrides, processes, walltime, parallelize_qpoints, max_concurrent, no_relax, pw, ph, **rest
+    structure,
+    overrides,
+    processes,
+    walltime,
+    parallelize_qpoints,
+    max_concurrent,
+    no_relax,
+    electron_phonon,
+    pw,
+    ph,
+    **rest,
 ):
     """Return the arguments of ``get_builder_from_protocol`` from those of the command line."""
     import yaml
@@ -151,6 +166,7 @@ def builder_arguments(
         'ph_code': code(ph),
         'overrides': given,
         'options': {'resources': resources, 'max_wallclock_seconds': walltime},
+        'electron_phonon': None if electron_phonon == 'none' else electron_phonon,
         'relax': not no_relax,
     }
 

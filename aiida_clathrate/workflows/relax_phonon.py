@@ -14,13 +14,14 @@ from aiida_clathrate.calculations import electrons, phonon_files, phonons
 from aiida_clathrate.kernels.crystal import Crystal
 from aiida_clathrate.kernels.fft_grid import compatible_fft_grid
 from aiida_clathrate.workflows import recovery
-from aiida_clathrate.workflows.relax_phonon_ports import define_inputs, define_outputs
+from aiida_clathrate.workflows.relax_phonon_ports import COUPLING_METHODS, define_inputs, define_outputs
 
 PwBaseWorkChain = WorkflowFactory('quantumespresso.pw.base')
 PwRelaxWorkChain = WorkflowFactory('quantumespresso.pw.relax')
 PhBaseWorkChain = WorkflowFactory('quantumespresso.ph.base')
 
 KBAR_PER_GPA = 10.0
+INTERPOLATED, TETRAHEDRA = COUPLING_METHODS
 STICKS = 'inconsistent number of sticks'
 
 
@@ -35,11 +36,12 @@ class RelaxPhononWorkChain(ProtocolMixin, WorkChain):
         spec.outline(
             cls.setup,
             if_(cls.should_relax)(cls.run_relax, cls.inspect_relax),
-            if_(cls.should_couple)(cls.run_scf_dense, cls.inspect_scf_dense),
+            if_(cls.should_interpolate)(cls.run_scf_dense, cls.inspect_scf_dense),
             cls.run_scf,
             cls.inspect_scf,
             if_(cls.should_count_states)(cls.run_nscf, cls.inspect_nscf),
             while_(cls.should_run_phonons)(cls.run_phonons, cls.inspect_phonons),
+            if_(cls.should_sum_tetrahedra)(cls.run_coupling, cls.inspect_coupling),
             cls.collect,
             cls.analyse,
         )
@@ -49,6 +51,7 @@ class RelaxPhononWorkChain(ProtocolMixin, WorkChain):
         spec.exit_code(403, 'ERROR_SUB_PROCESS_FAILED_SCF', message='The SCF on the k mesh of the phonons failed.')
         spec.exit_code(404, 'ERROR_SUB_PROCESS_FAILED_NSCF', message='The bands for N(E_F) failed.')
         spec.exit_code(405, 'ERROR_SUB_PROCESS_FAILED_PHONON', message='q points {qpoints} failed after all attempts.')
+        spec.exit_code(409, 'ERROR_SUB_PROCESS_FAILED_COUPLING', message='The sum over tetrahedra failed.')
         spec.exit_code(406, 'ERROR_PHONON_FILES', message='The files of ph.x cannot be used: {reason}')
         spec.exit_code(
             408,
@@ -73,7 +76,7 @@ class RelaxPhononWorkChain(ProtocolMixin, WorkChain):
         """Start from the input structure with no q point done."""
         self.ctx.structure = self.inputs.structure
         self.ctx.total_qpoints = None
-        self.ctx.finished, self.ctx.attempts, self.ctx.retrieved = [], {}, {}
+        self.ctx.finished, self.ctx.attempts, self.ctx.retrieved, self.ctx.folders = [], {}, {}, []
 
     def should_relax(self):
         """Whether a relaxation was asked for."""
@@ -108,6 +111,18 @@ class RelaxPhononWorkChain(ProtocolMixin, WorkChain):
         """Whether electron-phonon coupling was asked for."""
         return 'electron_phonon' in self.inputs
 
+    def coupling_method(self):
+        """Return how the double delta is summed, ``None`` without coupling."""
+        return self.inputs.electron_phonon.get_dict().get('method', INTERPOLATED) if self.should_couple() else None
+
+    def should_interpolate(self):
+        """Whether the matrix elements are interpolated to the dense mesh in the phonon calculation itself."""
+        return self.coupling_method() == INTERPOLATED
+
+    def should_sum_tetrahedra(self):
+        """Whether the matrix elements are calculated on the dense mesh, after the phonons."""
+        return self.coupling_method() == TETRAHEDRA
+
     def run_scf_dense(self):
         """Store the states at the Fermi surface on the dense mesh, for ph.x to interpolate to."""
         inputs = self.pw_inputs('scf_dense', self.inputs.kpoints_dense, {'SYSTEM': {'la2f': True}})
@@ -119,8 +134,11 @@ class RelaxPhononWorkChain(ProtocolMixin, WorkChain):
 
     def run_scf(self):
         """Converge the charge density on the k mesh of the phonons, in the folder of the dense SCF if there is one."""
-        parent = self.ctx.scf_dense.outputs.remote_folder if self.should_couple() else None
-        changes = {'ELECTRONS': {'startingpot': 'file'}} if parent else {}
+        parent, changes = None, {}
+        if self.should_interpolate():
+            parent, changes = self.ctx.scf_dense.outputs.remote_folder, {'ELECTRONS': {'startingpot': 'file'}}
+        elif self.should_sum_tetrahedra():
+            changes = {'SYSTEM': {'occupations': 'tetrahedra_opt'}}
         inputs = self.pw_inputs('scf', self.inputs.kpoints, changes, parent)
         return ToContext(scf=self.submit(PwBaseWorkChain, **inputs))
 
@@ -156,7 +174,7 @@ class RelaxPhononWorkChain(ProtocolMixin, WorkChain):
         inputs.pw.structure, inputs.kpoints = self.ctx.structure, kpoints
         parameters = inputs.pw.parameters.get_dict()
         system = parameters['SYSTEM']
-        if changes.get('SYSTEM', {}).get('occupations') == 'tetrahedra':
+        if changes.get('SYSTEM', {}).get('occupations', '').startswith('tetrahedra'):
             for name in ('smearing', 'degauss'):
                 system.pop(name, None)
         # ph.x refuses a grid that the symmetry does not map onto itself, and pw.x does not look for one that it does.
@@ -197,11 +215,12 @@ class RelaxPhononWorkChain(ProtocolMixin, WorkChain):
         if last is not None:
             namelist['last_q'] = last
         if self.should_couple():
-            namelist |= {
-                'electron_phonon': 'interpolated',
-                'fildvscf': 'dvscf',
-            } | self.inputs.electron_phonon.get_dict()
-            inputs.ph.metadata.options.additional_retrieve_list = ['elph_dir']
+            namelist['fildvscf'] = 'dvscf'
+            # A later ph.x run in a copy of this folder copies elph_dir too, and must find one.
+            inputs.ph.metadata.options.prepend_text = f'mkdir -p {phonon_files.COUPLING_FOLDER}'
+        if self.should_interpolate():
+            namelist |= {'electron_phonon': 'interpolated', **self.broadenings()}
+            inputs.ph.metadata.options.additional_retrieve_list = [phonon_files.COUPLING_FOLDER]
         version = self.ctx.scf.outputs.output_parameters['creator_version']
         parameters['INPUTPH'] = recovery.supported_mixing(namelist, version)
         if recovery.mixing_limit(version):
@@ -214,7 +233,7 @@ class RelaxPhononWorkChain(ProtocolMixin, WorkChain):
 
     def inspect_phonons(self):
         """Note which q points are finished; give up when one has failed too often."""
-        broadenings = self.inputs.electron_phonon.get_dict()['el_ph_nsigma'] if self.should_couple() else 0
+        broadenings = self.broadenings()['el_ph_nsigma'] if self.should_interpolate() else 0
         finished = set(self.ctx.finished)
         for first, last in self.ctx.chunks:
             node = self.ctx[f'phonon_{first}']
@@ -224,6 +243,7 @@ class RelaxPhononWorkChain(ProtocolMixin, WorkChain):
                 done = recovery.finished_qpoints(phonon_files.file_names(retrieved), broadenings) - finished
                 if done:
                     self.ctx.retrieved[f'qpoints_{min(done)}'] = retrieved
+                    self.ctx.folders.append((retrieved.creator.outputs.remote_folder, min(done), max(done)))
                     finished |= done
             if not node.is_finished_ok:
                 self.report(f'phonons {node.pk} of q points {first} to {last or "the last"}: {node.exit_message}')
@@ -237,6 +257,33 @@ class RelaxPhononWorkChain(ProtocolMixin, WorkChain):
         hopeless = [q for q, count in self.ctx.attempts.items() if count >= limit and q not in finished]
         if hopeless:
             return self.exit_codes.ERROR_SUB_PROCESS_FAILED_PHONON.format(qpoints=hopeless)
+
+    def broadenings(self):
+        """Return the parameters of the Gaussian double delta."""
+        return {name: value for name, value in self.inputs.electron_phonon.get_dict().items() if name != 'method'}
+
+    def run_coupling(self):
+        """Sum the double delta by optimised tetrahedra, in a copy of each folder with potentials of phonons."""
+        dense = self.inputs.kpoints_dense.get_kpoints_mesh()[0]
+        for folder, first, last in self.ctx.folders:
+            inputs = AttributeDict(self.exposed_inputs(PhBaseWorkChain, 'phonon')).ph
+            namelist = {'electron_phonon': 'lambda_tetra', 'fildvscf': 'dvscf', 'start_q': first, 'last_q': last}
+            namelist |= {f'nk{axis}': division for axis, division in enumerate(dense, start=1)}
+            inputs.parameters = orm.Dict({'INPUTPH': namelist})
+            inputs.parent_folder, inputs.qpoints = folder, self.inputs.qpoints
+            inputs.metadata.options.additional_retrieve_list = [phonon_files.COUPLING_FOLDER]
+            inputs.metadata.call_link_label = f'coupling_q{first}'
+            self.to_context(**{f'coupling_{first}': self.submit(phonon_files.PhCalculation, **inputs)})
+
+    def inspect_coupling(self):
+        """Take the files of G(q)."""
+        for _, first, last in self.ctx.folders:
+            node = self.ctx[f'coupling_{first}']
+            files = phonon_files.file_names(node.outputs.retrieved) if 'retrieved' in node.outputs else set()
+            if not set(range(first, last + 1)) <= recovery.finished_qpoints(files, 1):
+                self.report(f'coupling {node.pk} of q points {first} to {last} failed: {node.exit_message}')
+                return self.exit_codes.ERROR_SUB_PROCESS_FAILED_COUPLING
+            self.ctx.retrieved[f'coupling_{first}'] = node.outputs.retrieved
 
     def collect(self):
         """Read the files of ph.x into nodes."""

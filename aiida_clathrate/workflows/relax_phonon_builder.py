@@ -9,10 +9,13 @@ from aiida_quantumespresso.workflows.protocols.utils import recursive_merge
 
 from aiida_clathrate.kernels.crystal import Crystal
 from aiida_clathrate.kernels.meshes import Meshes, mesh_from_distance
+from aiida_clathrate.workflows.relax_phonon_ports import COUPLING_METHODS
 
 PwBaseWorkChain = WorkflowFactory('quantumespresso.pw.base')
 PwRelaxWorkChain = WorkflowFactory('quantumespresso.pw.relax')
 PhBaseWorkChain = WorkflowFactory('quantumespresso.ph.base')
+
+INTERPOLATED = COUPLING_METHODS[0]
 
 
 def get_builder(
@@ -28,7 +31,7 @@ def get_builder(
     qpoints=None,
     kpoints=None,
     kpoints_dense=None,
-    electron_phonon=True,
+    electron_phonon='interpolated',
     relax=True,
     electronic_type=ElectronicType.METAL,
     pools=None,
@@ -47,7 +50,7 @@ def get_builder(
     :param qpoints: divisions of the q mesh, for instance (4, 4, 4); from the protocol's distance if left out.
     :param kpoints: divisions of the k mesh of the self-consistent cycles.
     :param kpoints_dense: divisions of the k mesh at the Fermi surface.
-    :param electron_phonon: whether to calculate the coupling; not for insulators.
+    :param electron_phonon: how to sum the double delta, ``interpolated`` or ``tetrahedra``; ``None``: no coupling.
     :param relax: whether to relax cell and atoms first.
     :param electronic_type: metal or insulator.
     :param pools: number of groups of MPI processes that share the k points; small cells need one for each process.
@@ -56,7 +59,7 @@ def get_builder(
     inputs = process_class.get_protocol_inputs(protocol, overrides)
     metal = electronic_type is ElectronicType.METAL
     if electron_phonon and not metal:
-        raise ValueError('electron_phonon: an insulator has no electrons at E_F; switch it off')
+        raise ValueError('electron_phonon: an insulator has no electrons at E_F; give None')
     pw_code, ph_code = (orm.load_code(code) if isinstance(code, str) else code for code in (pw_code, ph_code))
     family = pseudo_family or inputs['pseudo_family']
     meshes = choose_meshes(structure, inputs['meshes'], qpoints, kpoints, kpoints_dense)
@@ -80,7 +83,8 @@ def get_builder(
     builder.scf = scf
     builder.phonon = phonon_inputs(ph_code, inputs['phonon'], options, protocol, pools)
     if electron_phonon:
-        builder.electron_phonon = orm.Dict(inputs['electron_phonon'])
+        broadenings = inputs['electron_phonon'] if electron_phonon == INTERPOLATED else {}
+        builder.electron_phonon = orm.Dict({'method': electron_phonon} | broadenings)
     builder.count_states = orm.Bool(metal)
     builder.settings = orm.Dict(inputs['settings'])
     for name, node_class in (('parallelize_qpoints', orm.Bool), ('clean_workdir', orm.Bool),

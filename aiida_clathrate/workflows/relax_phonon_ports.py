@@ -16,6 +16,7 @@ PwBaseWorkChain = WorkflowFactory('quantumespresso.pw.base')
 PwRelaxWorkChain = WorkflowFactory('quantumespresso.pw.relax')
 PhBaseWorkChain = WorkflowFactory('quantumespresso.ph.base')
 
+COUPLING_METHODS = ('interpolated', 'tetrahedra')
 HIGHEST_PRESSURE = 1000.0  # GPa; above, a pressure in kbar is more likely than a planet's core
 
 
@@ -45,7 +46,8 @@ def define_inputs(spec):
     )  # fmt: skip
     spec.input(
         'electron_phonon', valid_type=orm.Dict, required=False, serializer=orm.to_aiida_type,
-        help='`el_ph_sigma` [Ry] and `el_ph_nsigma` of ph.x. Left out: no coupling, for insulators and references.',
+        help='`method`: how the double delta is summed, `interpolated` (with `el_ph_sigma` [Ry] and `el_ph_nsigma` of '
+        'ph.x) or `tetrahedra` (optimised, on the dense mesh). Left out: no coupling, for insulators and references.',
     )  # fmt: skip
     spec.input(
         'count_states', valid_type=orm.Bool, serializer=orm.to_aiida_type, default=lambda: orm.Bool(True),
@@ -100,12 +102,26 @@ def validate_inputs(inputs, _):
         Meshes(*(get_mesh(inputs[name]) for name in ('qpoints', 'kpoints', 'kpoints_dense')))
     except (AttributeError, ValueError) as error:
         return str(error)
+    if 'electron_phonon' in inputs and (error := check_coupling(inputs['electron_phonon'].get_dict())):
+        return error
     kinds, pseudos = set(inputs['structure'].get_kind_names()), set(inputs['scf']['pw'].get('pseudos', {}))
     if kinds != pseudos:
         return (
             f'scf.pw.pseudos: needs one pseudopotential for each of {sorted(kinds)}, not for {sorted(pseudos)}; '
             'give `pseudo_family` a family that has them'
         )
+    return None
+
+
+def check_coupling(parameters):
+    """Return what is wrong with the parameters of the coupling, ``None`` if nothing is."""
+    method = parameters.get('method', COUPLING_METHODS[0])
+    if method not in COUPLING_METHODS:
+        return f'electron_phonon.method: {method!r} is none of {COUPLING_METHODS}'
+    needed = {'el_ph_sigma', 'el_ph_nsigma'} if method == COUPLING_METHODS[0] else set()
+    given = set(parameters) - {'method'}
+    if given != needed:
+        return f'electron_phonon: the method {method!r} takes {sorted(needed)}, not {sorted(given)}'
     return None
 
 

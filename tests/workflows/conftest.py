@@ -1,0 +1,50 @@
+"""Codes and pseudopotentials for real runs of Quantum ESPRESSO."""
+
+import os
+import shutil
+from pathlib import Path
+
+import pytest
+
+DEBIAN_PSEUDOS = Path('/usr/share/espresso/pseudo')
+
+
+@pytest.fixture
+def qe_codes(aiida_code_installed, aiida_localhost):
+    """Return the codes of pw.x and ph.x; skip where they are not installed."""
+    codes = {}
+    for name in ('pw', 'ph'):
+        executable = shutil.which(f'{name}.x')
+        if executable is None:
+            pytest.skip(f'{name}.x is not installed')
+        codes[f'{name}_code'] = aiida_code_installed(
+            label=f'test-{name}',
+            filepath_executable=executable,
+            default_calc_job_plugin=f'quantumespresso.{name}',
+            prepend_text='export OMP_NUM_THREADS=1',
+        )
+    if os.geteuid() == 0:
+        aiida_localhost.set_mpirun_command(
+            ['mpirun', '--allow-run-as-root', '--oversubscribe', '-np', '{tot_num_mpiprocs}']
+        )
+    aiida_localhost.set_minimum_job_poll_interval(0.2)
+    return codes
+
+
+@pytest.fixture
+def aluminium_family(tmp_path):
+    """Return the label of a family with Debian's norm-conserving LDA pseudopotential of aluminium."""
+    from aiida import orm
+    from aiida_pseudo.data.pseudo import UpfData
+    from aiida_pseudo.groups.family import CutoffsPseudoPotentialFamily
+
+    label = 'test-aluminium'
+    if orm.QueryBuilder().append(CutoffsPseudoPotentialFamily, filters={'label': label}).count():
+        return label
+    source = DEBIAN_PSEUDOS / 'Al.pz-vbc.UPF'
+    if not source.exists():
+        pytest.skip(f'{source} is not there: apt-get install quantum-espresso-data')
+    shutil.copy(source, tmp_path / 'Al.upf')
+    family = CutoffsPseudoPotentialFamily.create_from_folder(tmp_path, label, pseudo_type=UpfData)
+    family.set_cutoffs({'Al': {'cutoff_wfc': 15.0, 'cutoff_rho': 60.0}}, 'standard', unit='Ry')
+    return label

@@ -1,0 +1,170 @@
+"""The work chain: refused inputs, and a real run on aluminium."""
+
+import numpy as np
+import pytest
+from aiida import orm
+from aiida.engine import run_get_node
+from aiida.plugins import WorkflowFactory
+from ase.build import bulk
+
+from aiida_clathrate.calculations.phonon_files import file_names, retrieved_folders
+from aiida_clathrate.kernels.alpha2f import mode_couplings
+from aiida_clathrate.kernels.dynamical_matrix import mesh_index
+from aiida_clathrate.kernels.files.qe_linewidths import read_linewidths
+
+
+@pytest.fixture
+def aluminium():
+    """Return fcc aluminium near its LDA lattice constant."""
+    return orm.StructureData(ase=bulk('Al', 'fcc', a=3.95))
+
+
+@pytest.fixture
+def build(aiida_profile, aluminium, qe_codes, aluminium_family):
+    """Return a function that makes a builder for small meshes."""
+
+    def build(**changes):
+        arguments = {
+            'structure': aluminium,
+            'protocol': 'fast',
+            'pseudo_family': aluminium_family,
+            'qpoints': (2, 2, 2),
+            'kpoints': (4, 4, 4),
+            'kpoints_dense': (8, 8, 8),
+            'overrides': {
+                'scf': {'pw': {'parameters': {'SYSTEM': {'smearing': 'mp', 'degauss': 0.05}}}},
+                'electron_phonon': {'el_ph_sigma': 0.02},
+            },
+            'options': {'resources': {'num_machines': 1, 'num_mpiprocs_per_machine': 1}},
+        }
+        process_class = WorkflowFactory('clathrate.relax_phonon')
+        return process_class.get_builder_from_protocol(**qe_codes, **(arguments | changes))
+
+    return build
+
+
+@pytest.mark.qe
+def test_aluminium(build):
+    """Relaxation, N(E_F), phonons and coupling; λ of each mode as ph.x prints it."""
+    results, node = run_get_node(build(pressure=5.0))
+    assert node.is_finished_ok, node.exit_message
+    assert results['structure'].get_cell_volume() < 3.95**3 / 4
+    summary = results['output_parameters']
+    assert summary['space_group'] == 'Fm-3m (225)'
+    assert summary['enthalpy'] - summary['energy'] == pytest.approx(5.0 * summary['volume'] / 160.21766, rel=1e-6)
+    assert abs(summary['violations']['sum_rule']['frequencies'][0]) < 10
+    assert 0.2 < summary['density_of_states_at_fermi_energy'] < 0.6  # free electrons: 0.38
+    assert results['stability']['class'] == 'stable'
+    assert results['dynamical_matrices'].base.attributes.get('pressure') == 5.0
+    assert results['phonon_dos'].get_array('total').sum() * 0.25 == pytest.approx(3.0, rel=1e-6)
+    assert summary['violations']['linewidths']['compared'] == 3  # γ, by the work chain itself
+    compare_with_print(results, node)
+
+
+def compare_with_print(results, node):
+    """Compare λ of every irreducible q with the table of ph.x: four decimals."""
+    matrices, coupling = results['dynamical_matrices'].to_kernel(), results['electron_phonon'].to_kernel()
+    couplings = mode_couplings(coupling, matrices)
+    folder = retrieved_folders(node)[-1]
+    compared = 0
+    for name in sorted(file_names(folder)):
+        if not name.startswith('elph_dir/elph.inp_lambda.'):
+            continue
+        printed = read_linewidths(folder.base.repository.get_object_content(name), name)
+        cartesian = printed.qpoint * 2 * np.pi / np.linalg.norm(matrices.crystal.cell[0])
+        q = int(mesh_index(matrices.mesh, matrices.crystal.cell @ cartesian / (2 * np.pi)))
+        if q == 0:
+            continue  # the sum rule moves the acoustic modes of Γ
+        np.testing.assert_allclose(couplings.couplings[:, q], printed.couplings, atol=1.01e-4)
+        compared += 1
+    assert compared == 2
+
+
+@pytest.mark.qe
+def test_one_by_one(build):
+    """Each q point as a calculation of its own gives the same matrices; without coupling there is no dense SCF."""
+    builder = build(electron_phonon=None, relax=False, overrides={'parallelize_qpoints': True, 'max_concurrent': 2})
+    results, node = run_get_node(builder)
+    assert node.is_finished_ok, node.exit_message
+    assert 'electron_phonon' not in results
+    labels = [link.link_label for link in node.base.links.get_outgoing(link_label_filter='phonon_q%').all()]
+    assert labels == ['phonon_q1_attempt1', 'phonon_q2_attempt1', 'phonon_q3_attempt1']
+    assert results['dynamical_matrices'].base.attributes.get('mesh') == [2, 2, 2]
+
+
+@pytest.mark.qe
+def test_tetrahedra(build):
+    """The double delta by optimised tetrahedra has no broadening, and roughly the coupling of the other route."""
+    results, node = run_get_node(build(electron_phonon='tetrahedra', relax=False))
+    assert node.is_finished_ok, node.exit_message
+    coupling = results['electron_phonon'].to_kernel()
+    assert coupling.smearings.tolist() == [0.0]
+    couplings = mode_couplings(coupling, results['dynamical_matrices'].to_kernel())
+    assert 0.05 < couplings.spectral().coupling < 2.0
+
+
+@pytest.mark.parametrize(
+    ('changes', 'message'),
+    [
+        ({'kpoints_dense': (6, 6, 6)}, 'multiple of the kpoints mesh'),
+        ({'qpoints': (3, 3, 3)}, 'multiple of the qpoints mesh'),
+        ({'pseudo_family': 'nonexistent'}, 'not installed'),
+        ({'protocol': 'sloppy'}, 'sloppy'),
+    ],
+)
+def test_builder_refuses(build, changes, message):
+    """Inputs that cannot work are refused when the builder is made."""
+    with pytest.raises(ValueError, match=message):
+        build(**changes)
+
+
+@pytest.mark.parametrize(
+    ('change', 'message'),
+    [
+        (lambda b: setattr(b, 'pressure', orm.Float(-1.0)), 'pressure: -1.0 GPa is negative'),
+        (lambda b: setattr(b, 'kpoints_dense', mesh(6)), 'must be a multiple'),
+        (lambda b: setattr(b, 'qpoints', mesh(2, offset=0.5)), 'Γ'),
+        (lambda b: setattr(b, 'structure', slab()), 'periodic in three dimensions'),
+        (lambda b: setattr(b, 'structure', overlapping()), 'overlap'),
+        (lambda b: b.scf.pw.pseudos.clear(), 'scf.pw.pseudos'),
+        (lambda b: setattr(b, 'electron_phonon', {'method': 'guess'}), "electron_phonon.method: 'guess'"),
+        (lambda b: setattr(b, 'electron_phonon', {'el_ph_sigma': 0.01}), 'el_ph_nsigma'),
+    ],
+    ids=['pressure', 'meshes', 'offset', 'slab', 'overlap', 'pseudos', 'method', 'broadenings'],
+)
+def test_ports_refuse(build, change, message):
+    """The same holds for builders made by hand, before anything is submitted."""
+    builder = build()
+    change(builder)
+    with pytest.raises(ValueError, match=message):
+        run_get_node(builder)
+
+
+def test_pressure_in_kbar(build):
+    """A pressure that only a wrong unit explains is accepted with a warning."""
+    builder = build()
+    validator = WorkflowFactory('clathrate.relax_phonon').spec().inputs.validator
+    builder.pressure = orm.Float(5000.0)
+    with pytest.warns(UserWarning, match='kbar'):
+        assert validator(builder._inputs(prune=True), None) is None
+
+
+def mesh(division, offset=0.0):
+    """Return a mesh as a node."""
+    node = orm.KpointsData()
+    node.set_kpoints_mesh([division] * 3, offset=[offset] * 3)
+    return node
+
+
+def slab():
+    """Return a structure that is periodic in two directions."""
+    atoms = bulk('Al', 'fcc', a=3.95)
+    atoms.pbc = (True, True, False)
+    return orm.StructureData(ase=atoms)
+
+
+def overlapping():
+    """Return a structure with two atoms in one place."""
+    atoms = bulk('Al', 'fcc', a=3.95, cubic=True)
+    atoms.positions[1] = atoms.positions[0] + 0.1
+    return orm.StructureData(ase=atoms)
