@@ -79,7 +79,8 @@ def stability(matrices: DynamicalMatrices, tolerance: float = 1.0, refinement: i
     :param tolerance: how far below zero interpolated acoustic modes near Γ may be [meV].
     :param refinement: how many times finer than that of the matrices the interpolated mesh is; along a direction with a
         single division nothing is interpolated, as nothing is known about the dispersion.
-    :raises ValueError: if the tolerance is negative or the modes do not have the symmetry of the crystal.
+    :raises ValueError: if the tolerance is negative, the modes do not have the symmetry of the crystal, or there are no
+        modes but uniform translations.
     """
     if tolerance < 0 or refinement < 1:
         raise ValueError(f'need a tolerance ≥ 0 and a refinement ≥ 1, not {tolerance} meV and {refinement}')
@@ -97,6 +98,8 @@ def stability(matrices: DynamicalMatrices, tolerance: float = 1.0, refinement: i
     imaginary = vibrations < -ROUNDING
     # How near to Γ the interpolation goes must not decide on the smallest frequency of a stable crystal.
     candidates = np.where(interpolated[:, None] & ~imaginary, np.inf, vibrations)
+    if np.isinf(candidates).all():
+        raise ValueError('one atom and Γ alone have no vibrations to judge: compute a q mesh')
     lowest, branch = np.unravel_index(np.argmin(candidates), candidates.shape)
     modes = []
     named = {}
@@ -106,8 +109,10 @@ def stability(matrices: DynamicalMatrices, tolerance: float = 1.0, refinement: i
             if imaginary[q, irrep.modes[0]]:
                 frequency, count = float(frequencies[q, irrep.modes[0]]), len(irrep.modes)
                 modes.append(ImaginaryMode(frequency, _point(qpoints[q]), str(irrep), count, bool(interpolated[q])))
+    excused = (_near_gamma(matrices, qpoints) & interpolated)[:, None] & (vibrations >= -tolerance)
+    excused[:, 3:] = False
     return Stability(
-        _verdict(matrices, qpoints, vibrations, interpolated, tolerance),
+        _verdict(imaginary, excused),
         float(vibrations[lowest, branch]),
         _point(qpoints[lowest]),
         next(str(irrep) for irrep in named[int(lowest)] if branch in irrep.modes),
@@ -117,21 +122,16 @@ def stability(matrices: DynamicalMatrices, tolerance: float = 1.0, refinement: i
     )
 
 
-def _verdict(
-    matrices: DynamicalMatrices,
-    qpoints: NDArray[np.float64],
-    vibrations: NDArray[np.float64],
-    interpolated: NDArray[np.bool_],
-    tolerance: float,
-) -> Verdict:
-    """Return the verdict on frequencies of shape (q, 3n) [meV], infinite where a mode is no vibration."""
-    imaginary = vibrations < -ROUNDING
+def _verdict(imaginary: NDArray[np.bool_], excused: NDArray[np.bool_]) -> Verdict:
     if not imaginary.any():
         return 'stable'
-    nearest = _distances(matrices.crystal, matrices.qpoints[1:]).min(initial=np.inf)
-    near = interpolated & (_distances(matrices.crystal, qpoints) < 0.5 * nearest)
-    excused = near[:, None] & (np.arange(vibrations.shape[1]) < 3) & (vibrations >= -tolerance)
     return 'unstable' if np.any(imaginary & ~excused) else 'soft-acoustic'
+
+
+def _near_gamma(matrices: DynamicalMatrices, qpoints: NDArray[np.float64]) -> NDArray[np.bool_]:
+    """Return which wave vectors are nearer to Γ than half the distance of the nearest other point of the mesh."""
+    nearest = _distances(matrices.crystal, matrices.qpoints[1:]).min(initial=np.inf)
+    return np.asarray(_distances(matrices.crystal, qpoints) < 0.5 * nearest)
 
 
 def _distances(crystal: Crystal, qpoints: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -62,6 +62,10 @@ def test_little_co_groups():
     assert group == '-3m'
     assert {label[:1] for label, _ in found} == {'A', 'E'}
     assert labels(diamond(), (0.5, 0, 0.5)) == ({('2-fold', 2)}, '4/mmm')
+    # The axis of mm2 is not the third one here.
+    found, group = labels(clathrate(), (0, 0.2, 0))
+    assert group == 'mm2'
+    assert {'A1', 'A2', 'B1', 'B2'} <= {label for label, _ in found}
     # hcp: pairs of branches stick together at A, where c is doubled by the screw.
     assert labels(hcp(), (0, 0, 0.5)) == ({('4-fold', 4), ('2-fold', 2)}, '6/mmm')
 

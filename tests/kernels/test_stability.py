@@ -87,11 +87,12 @@ def test_soft_acoustic(slope, tolerance, verdict):
 
 
 def test_rounding():
-    """What the digits of the files leave at zero is no imaginary mode."""
-    matrices = spring_matrices(fcc(), (2, 2, 2), cutoff=3.0)
-    force_constants = matrices.force_constants.copy()
-    force_constants[0] -= 1e-8 * np.eye(3)
-    assert stability(replace(matrices, force_constants=force_constants)).verdict == 'stable'
+    """What the digits of the files leave of a mode without restoring force is no imaginary mode."""
+    matrices = chain(0.0, 0.0, 2)
+    force_constants = matrices.force_constants - 1e-8 * np.eye(3)
+    found = stability(replace(matrices, force_constants=force_constants))
+    assert (found.verdict, found.imaginary_modes) == ('stable', ())
+    assert -0.05 < found.smallest_frequency < 0
 
 
 def test_gamma_only():
@@ -107,6 +108,12 @@ def test_dictionary():
     assert values['class'] == 'unstable'
     assert values['imaginary_modes'][0]['irrep'] == 'B3u (mmm)'
     assert values['smallest_frequency'] < 0
+
+
+def test_no_vibrations():
+    """One atom at Γ has nothing to judge."""
+    with pytest.raises(ValueError, match='q mesh'):
+        stability(spring_matrices(fcc(), (1, 1, 1), cutoff=3.0))
 
 
 def test_tolerance():
