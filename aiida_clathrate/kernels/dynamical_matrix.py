@@ -66,11 +66,7 @@ class DynamicalMatrices:
         return diagonalise(self.force_constants, self.crystal.masses)
 
     def smallest_frequency(self) -> tuple[float, NDArray[np.float64]]:
-        (
-            """Return the smallest ħω [meV], negative where imaginary, and its q; the acoustic modes of Γ left out.
-        """
-            ''
-        )
+        """Return the smallest ħω [meV], negative where imaginary, and its q; the acoustic modes of Γ left out."""
         frequencies, vectors = self.modes
         kept = np.setdiff1d(np.arange(frequencies.shape[1]), acoustic_modes(vectors[0], self.crystal.masses))
         candidates = [frequencies[0][kept].min(initial=np.inf), *frequencies[1:].min(axis=1)]
