@@ -29,17 +29,13 @@ MARKS = {
 }
 
 
-@click.command('status')
+@click.command('status', epilog='\b\nExample:\n  aiida-clathrate status 123 --watch\n')
 @arguments.PROCESS('process')
 @click.option('--watch', 'watched', is_flag=True, help='Refresh until the process ends; then exit with 1 if it failed.')
 @click.option('--interval', type=click.FloatRange(min=0.2), default=2, show_default=True, help='Seconds to refresh.')
 @decorators.with_dbenv()
 def cmd_status(process, watched, interval):
-    """Show what a work chain and all that it called are doing.
-
-    \b
-    Example: aiida-clathrate status 123 --watch
-    """  # noqa: D301
+    """Show what PROCESS (a pk or uuid) and all that it called are doing."""
     from rich.console import Console
 
     console = Console()

@@ -54,8 +54,9 @@ def rank(node: orm.Node) -> int | None:
 def describe(node: orm.Node, label: str | None = None) -> Section:
     """Return the section of a data node, its title with the label of the output that it is."""
     section = DESCRIPTIONS[type(node).__name__](node)
-    title = f'{section.title} {node.pk}' if label is None else f'{label.replace("_", " ")} · {section.title} {node.pk}'
-    return Section(title, section.rows, section.header, section.table)
+    name = (label or '').replace('_', ' ').replace('electron phonon', 'electron-phonon')
+    title = section.title if name in ('', section.title) else f'{name} · {section.title}'
+    return Section(f'{title} {node.pk}', section.rows, section.header, section.table)
 
 
 def process(node: orm.ProcessNode) -> Section:
@@ -117,8 +118,7 @@ def dynamical_matrices(node: Any) -> Section:
     rows = [
         ('formula', matrices.crystal.formula),
         ('level', matrices.level),
-        ('pressure', quantity(matrices.pressure, 'GPa')),
-        ('temperature', quantity(matrices.temperature, 'K')),
+        *known(('pressure', matrices.pressure, 'GPa'), ('temperature', matrices.temperature, 'K')),
         ('q mesh', ' × '.join(str(division) for division in matrices.mesh)),
         ('smallest frequency', f'{frequency:.3f} meV at q = {plain(qpoint.tolist())}'),
         ('highest frequency', f'{matrices.modes[0].max():.3f} meV'),
@@ -133,7 +133,7 @@ def electron_phonon(node: Any) -> Section:
     columns = (kernel.smearings, kernel.densities_of_states, kernel.fermi_energies)
     table = [[f'{value:.4f}' for value in row] for row in zip(*columns, strict=True)]
     header = ('smearing (eV)', 'N(E_F) (states/eV/spin/cell)', 'E_F (eV)')
-    return Section('electron-phonon matrices', rows, header, table)
+    return Section('electron-phonon', rows, header, table)
 
 
 def spectral_function(node: Any) -> Section:
@@ -155,16 +155,22 @@ def superconductivity(node: Any) -> Section:
     result = node.to_kernel()
     attributes = node.base.attributes
     rows = [(name, str(attributes.get(name))) for name in ('formula', 'level') if attributes.get(name, None)]
+    error = '' if result.error is None else f' ± {result.error:.2g} K'
+    critical = 'none' if result.critical_temperature is None else f'{result.critical_temperature:.4g} K{error}'
     rows += [
+        *known(('pressure', attributes.get('pressure', None), 'GPa')),
         ('λ', f'{result.coupling:.4f}'),
         ('ω_log, ω₂', f'{result.omega_log:.3f} meV, {result.omega_2:.3f} meV'),
         ('smearing', f'{result.smearing:.4f} eV'),
-        ('T_c', f'{quantity(result.critical_temperature, "K")} at μ* = {result.stated_mu_star:g}, rescaled'),
+        ('T_c', f'{critical} at μ* = {result.stated_mu_star:g}, rescaled'),
         ('μ* belongs to', f'{result.omega_ref:.2f} meV, cutoff of the sums {result.cutoff:.1f} meV'),
-        ('spread over smearings', quantity(result.smearing_spread, 'K')),
-        ('gap edge Δ₀', quantity(result.gap_edge, 'meV')),
-        ('2Δ₀/k_BT_c', quantity(result.gap_ratio, '')),
+        *known(
+            ('spread over smearings', result.smearing_spread, 'K'),
+            ('gap edge Δ₀', result.gap_edge, 'meV'),
+            ('2Δ₀/k_BT_c', result.gap_ratio, ''),
+        ),
     ]
+    rows += [('gap edge Δ₀', result.gap_note)] if result.gap_note else []
     rows += [(f'isotope coefficient of {name}', f'{value:.3f}') for name, value in result.isotope_by_species.items()]
     missing = (None,) * len(result.mu_star)
     columns = [result.rescaled, result.raw, result.allen_dynes, result.mcmillan, result.errors or missing]
@@ -186,9 +192,9 @@ def superconductivity(node: Any) -> Section:
     return Section('superconductivity', rows, header, table)
 
 
-def quantity(value: float | None, unit: str) -> str:
-    """Return a number with its unit, or that it is not known."""
-    return 'none' if value is None else f'{value:.4g} {unit}'.strip()
+def known(*quantities: tuple[str, float | None, str]) -> list[tuple[str, str]]:
+    """Return rows of names and values with units, without those that have no value."""
+    return [(name, f'{value:.4g} {unit}'.strip()) for name, value, unit in quantities if value is not None]
 
 
 def plain(value: Any) -> str:

@@ -107,7 +107,7 @@ def test_show_process(aiida_profile_clean):
     """A process shows its state and those outputs that are ours."""
     _, node = analyse.run_get_node(orm.Int(1))
     output = invoke(cmd_show, node.pk).output
-    for words in (f'analyse {node.pk}', 'finished', 'stability · stability', '4.5 meV'):
+    for words in (f'analyse {node.pk}', 'finished', '╭─ stability', '4.5 meV'):
         assert words in output
 
 

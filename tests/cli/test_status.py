@@ -1,8 +1,11 @@
 """The tree of a process, on processes that the engine has run."""
 
+import io
+
 import pytest
 from aiida import engine, orm
 from click.testing import CliRunner
+from rich.console import Console
 
 from aiida_clathrate.cli import status
 from aiida_clathrate.cli.process_tree import last_report, phonon_progress, read_processes
@@ -116,6 +119,34 @@ def test_interrupt(aiida_profile_clean, monkeypatch):
     assert result.exit_code == 0
     assert f'process {node.pk} goes on' in result.output
     assert orm.load_node(node.pk).process_state.value == 'waiting'
+
+
+def test_watch_follows(aiida_profile_clean, monkeypatch):
+    """Watching goes on until the process ends, and sees what happens meanwhile."""
+    node = orm.WorkflowNode()
+    node.set_process_state('running')
+    node.store()
+
+    def finish(seconds):
+        node.set_exit_status(0)
+        node.set_process_state('finished')
+
+    monkeypatch.setattr(status.time, 'sleep', finish)
+    assert status.watch(node.pk, Console(file=io.StringIO())).succeeded
+
+
+def test_running_job(aiida_profile_clean, aiida_localhost, tmp_path):
+    """A job that runs on this machine shows its state at the scheduler and the wave vectors that are done."""
+    (tmp_path / 'DYN_MAT').mkdir()
+    (tmp_path / 'DYN_MAT' / 'dynamical-matrix-0').write_text('   4   4   4\n   8\n')
+    (tmp_path / 'DYN_MAT' / 'dynamical-matrix-1').touch()
+    node = orm.CalcJobNode(computer=aiida_localhost)
+    node.set_process_state('waiting')
+    node.base.attributes.set_many({'scheduler_state': 'running', 'remote_workdir': str(tmp_path)})
+    node.store()
+    output = CliRunner().invoke(status.cmd_status, [str(node.pk)]).output
+    assert 'q-points 1/8' in output
+    assert 'job running' in output
 
 
 def test_phonon_progress(tmp_path):
