@@ -14,47 +14,66 @@ from aiida_clathrate.cli.export_formats import FORMATS, UNITS, texts_of, write_t
 if TYPE_CHECKING:
     from aiida import orm
 
-IMPORT_EXAMPLE = """\b
+MATRIX_EXAMPLE = """\b
 Examples:
   aiida-clathrate import dynamical-matrix ph-run/dyn --pressure 500
-  aiida-clathrate import dynamical-matrix phonopy-run --level harmonic
+  aiida-clathrate import dynamical-matrix sscha-run/dyn_pop3_ --level sscha --pressure 500 --temperature 0
+  aiida-clathrate import dynamical-matrix phonopy-run
+"""
+COUPLING_EXAMPLE = """\b
+Example:
   aiida-clathrate import electron-phonon ph-run/dyn ph-run/elph_dir
-  aiida-clathrate import spectral a2F.dos5 --formula H2 --pressure 500
 """
-EXPORT_EXAMPLE = """\b
+SPECTRAL_EXAMPLE = """\b
 Examples:
-  aiida-clathrate export 123 --format qe folder/dyn
-  aiida-clathrate export 123 --format phonopy folder
-  aiida-clathrate export 456 --format epw alpha2f.a2f --force
+  aiida-clathrate import spectral a2F.dos5 --formula H2 --pressure 500
+  aiida-clathrate import spectral table.dat --units THz
 """
-CRYSTAL_OPTIONS = (
-    click.option('--temperature', type=click.FloatRange(min=0), help='Temperature in K  [not known].'),
-    click.option('--pressure', type=float, help='Pressure in GPa  [not known].'),
-    click.option(
-        '--level',
-        type=click.Choice(['harmonic', 'sscha', 'hessian']),
-        default='harmonic',
-        show_default=True,
-        help='What the phonons are.',
-    ),
-)
+EXPORT_EPILOG = """\b
+Formats:
+  dynamical matrices         qe (PATH0, PATH1 …, as ph.x), sscha (PATH1 …, as python-sscha),
+                             phonopy (PATH is a folder)
+  electron-phonon matrices   qe (PATH is a folder, as elph_dir)
+  spectral function          columns, epw (PATH is a file; lines broadened as for plots)
+  superconductivity          json (PATH is a file)
+
+\b
+Examples:
+  aiida-clathrate export 123 folder/dyn --format qe
+  aiida-clathrate export 123 folder --format phonopy
+  aiida-clathrate export 456 alpha2f.a2f --format epw --force
+"""
+LEVELS = click.Choice(['harmonic', 'sscha', 'hessian'])
 
 
-def crystal_options(command: Any) -> Any:
-    """Add the options that say what phonons belong to."""
-    for option in CRYSTAL_OPTIONS:
-        command = option(command)
-    return command
+def crystal_options(level: str | None) -> Any:
+    """Return a decorator that adds the options which say what the phonons belong to.
+
+    :param level: default of ``--level``.
+    """
+    shown = {'default': level, 'show_default': True} if level else {}
+    options = (
+        click.option('--temperature', type=click.FloatRange(min=0), help='Temperature in K  [not known].'),
+        click.option('--pressure', type=float, help='Pressure in GPa  [not known].'),
+        click.option('--level', type=LEVELS, help=f'What the phonons are{"" if level else "  [not known]"}.', **shown),
+    )
+
+    def decorate(command: Any) -> Any:
+        for option in options:
+            command = option(command)
+        return command
+
+    return decorate
 
 
-@click.group('import', epilog=IMPORT_EXAMPLE)
+@click.group('import', epilog=f'{MATRIX_EXAMPLE}\n{COUPLING_EXAMPLE}\n{SPECTRAL_EXAMPLE}')
 def cmd_import():
     """Store files of another program as a node."""
 
 
-@cmd_import.command('dynamical-matrix', epilog=IMPORT_EXAMPLE)
+@cmd_import.command('dynamical-matrix', epilog=MATRIX_EXAMPLE)
 @click.argument('path', type=click.Path(path_type=Path))
-@crystal_options
+@crystal_options('harmonic')
 @decorators.with_dbenv()
 def cmd_import_dynamical_matrix(path, level, pressure, temperature):
     """Store dynamical matrices.
@@ -78,7 +97,7 @@ def cmd_import_dynamical_matrix(path, level, pressure, temperature):
         echo.echo_critical(f'import dynamical-matrix: {error}')
 
 
-@cmd_import.command('electron-phonon', epilog=IMPORT_EXAMPLE)
+@cmd_import.command('electron-phonon', epilog=COUPLING_EXAMPLE)
 @click.argument('dyn', type=click.Path(path_type=Path))
 @click.argument('folder', type=click.Path(exists=True, file_okay=False, path_type=Path))
 @decorators.with_dbenv()
@@ -99,12 +118,12 @@ def cmd_import_electron_phonon(dyn, folder):
         echo.echo_critical(f'import electron-phonon: {error}')
 
 
-@cmd_import.command('spectral', epilog=IMPORT_EXAMPLE)
+@cmd_import.command('spectral', epilog=SPECTRAL_EXAMPLE)
 @click.argument('file', type=click.Path(exists=True, dir_okay=False, path_type=Path))
 @click.option('--units', type=click.Choice(UNITS), help='Unit of ω  [that of the format].')
 @click.option('--column', type=click.IntRange(min=0), default=0, show_default=True, help='Which α²F, counted from 0.')
 @click.option('--formula', help='Chemical formula  [not known].')
-@crystal_options
+@crystal_options(None)
 @decorators.with_dbenv()
 def cmd_import_spectral(file, units, column, **labels):
     """Store a table of α²F: of matdyn.x, lambda.x, alpha2f.x or EPW, or any two columns."""
@@ -114,12 +133,13 @@ def cmd_import_spectral(file, units, column, **labels):
 
     try:
         table = read_alpha2f(read_text(file), file.name, units)
-        store(SpectralFunctionData.from_kernel(table.spectral(column), source_format=table.format, **labels))
+        known = {name: value for name, value in labels.items() if value is not None}
+        store(SpectralFunctionData.from_kernel(table.spectral(column), source_format=table.format, **known))
     except ValueError as error:
         echo.echo_critical(f'import spectral: {error}')
 
 
-@click.command('export', epilog=EXPORT_EXAMPLE)
+@click.command('export', epilog=EXPORT_EPILOG)
 @arguments.NODE('node')
 @click.argument('path', type=click.Path(path_type=Path))
 @click.option(
@@ -129,14 +149,7 @@ def cmd_import_spectral(file, units, column, **labels):
 @click.option('--force', is_flag=True, help='Overwrite files that exist.')
 @decorators.with_dbenv()
 def cmd_export(node, path, kind, units, force):
-    r"""Write NODE (a pk or uuid) as files of another program.
-
-    \b
-    Dynamical matrices:       qe (PATH0, PATH1 …, as ph.x), sscha (PATH1 …, as python-sscha), phonopy (PATH is a folder)
-    Electron-phonon matrices: qe (PATH is a folder, as elph_dir)
-    Spectral function:        columns, epw (PATH is a file; lines broadened as for plots)
-    Superconductivity:        json (PATH is a file)
-    """
+    """Write NODE (a pk or uuid) as files of another program."""
     known = FORMATS.get(type(node).__name__)
     if known is None:
         raise click.UsageError(f'node {node.pk} is a {type(node).__name__}, which has no export of ours')

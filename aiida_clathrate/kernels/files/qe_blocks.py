@@ -51,9 +51,9 @@ def format_block(qpoint: NDArray[np.float64], matrix: NDArray[np.complex128]) ->
     :param qpoint: Cartesian, shape (3,) [2π/alat].
     :param matrix: shape (3n, 3n) [units of the file].
     """
-    # q2r.x looks for the heading and for q in fixed columns, and reads all the rest free of format.
+    # q2r.x reads the heading and q from fixed columns, and all the rest free of format.
     lines = ['', '     Dynamical  Matrix in cartesian axes', '']
-    lines += ['     q = ( ' + ''.join(f'{value:20.15f}' for value in qpoint) + ' ) ', '']
+    lines += ['     q = ( ' + ''.join(f'{value:14.9f}' for value in qpoint) + ' ) ', '']
     for a in range(len(matrix) // 3):
         for b in range(len(matrix) // 3):
             lines.append(f'{a + 1:5d}{b + 1:5d}')

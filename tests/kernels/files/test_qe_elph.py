@@ -1,6 +1,7 @@
 """Electron-phonon matrices and printed linewidths of ph.x: they must agree with each other to their digits."""
 
 import re
+import subprocess
 from dataclasses import replace
 
 import numpy as np
@@ -68,6 +69,26 @@ def test_round_trip(hydrogen):
     assert np.abs(after.matrices - before.matrices).max() < 1e-14 * np.abs(before.matrices).max()
     for name in ('smearings', 'densities_of_states', 'fermi_energies'):
         assert getattr(after, name) == pytest.approx(getattr(before, name), rel=1e-14)
+
+
+@pytest.mark.qe
+def test_q2r(hydrogen, tmp_path):
+    """q2r.x makes the same of our files as of those of ph.x, which are in another order."""
+    dyn = parse_dyn_files(hydrogen)
+    ours = write_dyn_files(dyn.matrices()) | write_elph_files(read_elph_files(hydrogen, dyn))
+    found = []
+    for name, texts in (('theirs', hydrogen), ('ours', ours)):
+        (tmp_path / name / 'elph_dir').mkdir(parents=True)
+        for file, text in texts.items():
+            if file.startswith(('dyn', 'elph_dir')):
+                (tmp_path / name / file).write_text(text)
+        (tmp_path / name / 'q2r.in').write_text("&input fildyn='dyn', zasr='no', flfrc='frc', la2F=.true. /\n")
+        subprocess.run(['q2r.x', '-in', 'q2r.in'], cwd=tmp_path / name, check=True, capture_output=True)
+        files = [tmp_path / name / 'frc', *sorted((tmp_path / name / 'elph_dir').glob('a2Fmatdyn.*'))]
+        rows = [line.split() for file in files for line in file.read_text().splitlines()]
+        found.append(np.array([float(row[3]) for row in rows if len(row) == 4]))
+    assert len(found[0]) > 11 * 36 * 27
+    assert found[1] == pytest.approx(found[0], abs=1e-12)
 
 
 def test_folder(hydrogen):
