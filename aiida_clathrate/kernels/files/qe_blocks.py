@@ -6,6 +6,7 @@ The blocks are in the phase convention of ``DynamicalMatrices``: neither conjuga
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 import numpy as np
@@ -87,7 +88,7 @@ def on_mesh(
     :param parts: for each file its name, fractional wave vectors (k, 3) and matrices (k, 3n, 3n).
     :raises ValueError: if a wave vector is missing, off the mesh, or given twice with different matrices.
     """
-    size = int(np.prod(mesh))
+    size = math.prod(mesh)
     given = sum(len(part[1]) for part in parts)
     if not size / 2 <= given <= 2 * size:
         raise ValueError(f'{given} wave vectors cannot fill the q mesh {mesh}: are files missing or of another mesh?')

@@ -61,12 +61,9 @@ class DynFiles:
     def __post_init__(self) -> None:
         first = self.files[0]
         for file in self.files[1:]:
-            masses = np.abs(file.crystal.masses / first.crystal.masses - 1).max() if self._same(file) else np.inf
-            if masses > 1e-6 or abs(file.alat - first.alat) > 1e-6:
+            same = first.crystal.same_lattice(file.crystal, 1e-5) and abs(file.alat - first.alat) < 1e-6
+            if not same or not np.allclose(file.crystal.masses, first.crystal.masses, rtol=1e-6):
                 raise ValueError(f'{file.name} and {first.name} belong to different crystals: files of runs are mixed')
-
-    def _same(self, file: DynFile) -> bool:
-        return self.files[0].crystal.same_lattice(file.crystal, 1e-5)
 
     @property
     def crystal(self) -> Crystal:

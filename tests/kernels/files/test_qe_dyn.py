@@ -115,6 +115,10 @@ def test_insulator(hydrogen):
         (lambda texts: texts.update(dyn3=texts['dyn3'][:1500]), 'dyn3, line .*incomplete'),
         (lambda texts: texts.update(dyn3=texts['dyn3'].replace('0.', '*.', 400)), 'stars'),
         (lambda texts: texts.update(dyn0='   3   3   2\n   6\n'), 'dyn0, line'),
+        (
+            lambda texts: texts.update(dyn0=texts['dyn0'].replace('   3   3   3', '4194304 4194304 1048576')),
+            'cannot fill',
+        ),
         (lambda texts: texts.update(dyn1='<?xml version="1.0"?>'), 'dyn1 is XML'),
         (lambda texts: texts.update(dyn2=texts['dyn2'].replace("'H   '", "'Qq  '")), 'symbol of an element'),
         (lambda texts: texts.update(dyn2=texts['dyn2'].replace('2.3201805', '2.4201805')), 'different crystals'),
