@@ -44,9 +44,9 @@ class Stability:
     """The verdict.
 
     ``stable``: no mode is imaginary, neither on the mesh of the matrices nor interpolated between its points.
-    ``soft-acoustic``: modes are imaginary only where they are interpolated, on the three lowest branches, nearer to Γ
-    than half the distance of the nearest point of the mesh, and not below −tolerance: the sign of the sound velocity is
-    not resolved by the mesh. ``unstable``: anything else.
+    ``soft-acoustic``: modes are imaginary only where they are interpolated, acoustic, nearer to Γ than half the
+    distance of the nearest point of the mesh, and not below −tolerance: the sign of the sound velocity is not resolved
+    by the mesh. ``unstable``: anything else.
 
     :param verdict: ``stable``, ``soft-acoustic`` or ``unstable``.
     :param smallest_frequency: on the mesh of the matrices and among the imaginary modes between its points, without the
@@ -109,8 +109,7 @@ def stability(matrices: DynamicalMatrices, tolerance: float = 1.0, refinement: i
             if imaginary[q, irrep.modes[0]]:
                 frequency, count = float(frequencies[q, irrep.modes[0]]), len(irrep.modes)
                 modes.append(ImaginaryMode(frequency, _point(qpoints[q]), str(irrep), count, bool(interpolated[q])))
-    excused = (_near_gamma(matrices, qpoints) & interpolated)[:, None] & (vibrations >= -tolerance)
-    excused[:, 3:] = False
+    excused = interpolated[:, None] & _long_waves(matrices, qpoints, vectors) & (vibrations >= -tolerance)
     return Stability(
         _verdict(imaginary, excused),
         float(vibrations[lowest, branch]),
@@ -128,18 +127,32 @@ def _verdict(imaginary: NDArray[np.bool_], excused: NDArray[np.bool_]) -> Verdic
     return 'unstable' if np.any(imaginary & ~excused) else 'soft-acoustic'
 
 
-def _near_gamma(matrices: DynamicalMatrices, qpoints: NDArray[np.float64]) -> NDArray[np.bool_]:
-    """Return which wave vectors are nearer to Γ than half the distance of the nearest other point of the mesh."""
-    nearest = _distances(matrices.crystal, matrices.qpoints[1:]).min(initial=np.inf)
-    return np.asarray(_distances(matrices.crystal, qpoints) < 0.5 * nearest)
+def _long_waves(
+    matrices: DynamicalMatrices, qpoints: NDArray[np.float64], vectors: NDArray[np.complex128]
+) -> NDArray[np.bool_]:
+    """Return which modes are acoustic waves longer than the mesh resolves, shape (q, 3n).
+
+    Their q is nearer to Γ than half the distance of the nearest other point of the mesh, and they are more than half a
+    translation √M exp(i q·τ).
+    """
+    crystal = matrices.crystal
+    folded = _fold(crystal, qpoints)
+    neighbours = _fold(crystal, matrices.qpoints[1:])
+    nearest = np.linalg.norm(neighbours @ crystal.reciprocal_cell, axis=1).min(initial=np.inf)
+    near = np.linalg.norm(folded @ crystal.reciprocal_cell, axis=1) < 0.5 * nearest
+    waves = np.sqrt(crystal.masses / crystal.masses.sum()) * np.exp(2j * np.pi * folded @ crystal.positions.T)
+    atoms = vectors.reshape(len(qpoints), len(crystal.symbols), 3, -1)
+    weights = (np.abs(np.einsum('qa,qaim->qim', waves.conj(), atoms)) ** 2).sum(axis=1)
+    return np.asarray(near[:, None] & (weights > 0.5))
 
 
-def _distances(crystal: Crystal, qpoints: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return the distance of each wave vector from the nearest reciprocal lattice vector, shape (q,) [1/Å]."""
+def _fold(crystal: Crystal, qpoints: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return fractional wave vectors in the first Brillouin zone."""
     reduced, operation = minkowski_reduce(crystal.reciprocal_cell)
-    folded = qpoints @ np.linalg.inv(operation)
-    images = (folded - np.round(folded))[:, None] + np.array(list(np.ndindex(3, 3, 3))) - 1
-    return np.asarray(np.linalg.norm(images @ reduced, axis=-1).min(axis=1))
+    centred = qpoints @ np.linalg.inv(operation)
+    images = (centred - np.round(centred))[:, None] + np.array(list(np.ndindex(3, 3, 3))) - 1
+    chosen = np.linalg.norm(images @ reduced, axis=-1).argmin(axis=1)
+    return np.asarray(images[np.arange(len(qpoints)), chosen] @ operation)
 
 
 def _point(qpoint: NDArray[np.float64]) -> tuple[float, float, float]:

@@ -63,6 +63,38 @@ def test_unstable_optical_mode():
     assert found.imaginary_modes[0].degeneracy == 3
 
 
+def test_barely_unstable():
+    """The tolerance is for acoustic modes that are interpolated: an optical mode of Γ at −0.5 meV is unstable."""
+    matrices = spring_matrices(diamond(), (1, 1, 1), cutoff=3.0)
+    optical = np.kron([[1, -1], [-1, 1]], np.eye(3))
+    stiffness = matrices.force_constants[0, 0, 0] - matrices.force_constants[0, 0, 3]
+    soft = -matrices.crystal.masses[0] * (0.5 / MEV_PER_SQRT_FORCE_CONSTANT_OVER_MASS) ** 2
+    found = stability(
+        replace(matrices, force_constants=matrices.force_constants + 0.5 * (soft - stiffness) * optical), tolerance=1.0
+    )
+    assert found.smallest_frequency == pytest.approx(-0.5)
+    assert found.verdict == 'unstable'
+
+
+def test_optical_between_the_points():
+    """An optical branch that is imaginary only beside Γ is not taken for an acoustic one.
+
+    Two atoms move together in the branch k1 = 0.3 and against each other in that of ``test_soft_acoustic``, raised a
+    little so that Γ is stable.
+    """
+    crystal = Crystal(np.diag([2.0, 5.0, 2.6]), ('B', 'C'), np.array([[0, 0, 0], [0, 0.5, 0]]), np.full(2, 12.0))
+    together = chain(0.3, 0.0, 8).force_constants
+    against = chain(0.3, 0.25 * (-0.006 - 0.3), 8).force_constants + 3e-5 * np.eye(3)
+    blocks = [np.kron([[0.5, sign], [sign, 0.5]], np.ones((3, 3))) for sign in (0.5, -0.5)]
+    force_constants = sum(
+        block * np.tile(part, (1, 2, 2)) for block, part in zip(blocks, (together, against), strict=True)
+    )
+    matrices = DynamicalMatrices(crystal, (8, 2, 2), force_constants)
+    found = stability(matrices)
+    assert found.verdict == 'unstable'
+    assert all(mode.interpolated and mode.frequency > -0.5 for mode in found.imaginary_modes)
+
+
 @pytest.mark.parametrize(
     ('slope', 'tolerance', 'verdict'),
     [
