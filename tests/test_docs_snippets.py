@@ -1,5 +1,7 @@
 """Every file that the documentation shows runs."""
 
+import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -17,6 +19,19 @@ def test_script(path, tmp_path):
     result = subprocess.run([sys.executable, path], cwd=tmp_path, capture_output=True, text=True, check=False)
     assert result.returncode == 0, result.stderr
     assert result.stdout
+
+
+def test_command():
+    """The command on an α²F table prints the promised JSON."""
+    environment = os.environ | {'PATH': f'{Path(sys.executable).parent}{os.pathsep}{os.environ["PATH"]}'}
+    result = subprocess.run(
+        ['bash', 'tc.sh'], cwd=SNIPPETS, env=environment, capture_output=True, text=True, check=False
+    )
+    assert result.returncode == 0, result.stderr
+    answer = json.loads(result.stdout)
+    assert {'lambda', 'omega_log_meV', 'omega_2_meV', 'mu_star', 'critical_temperature'} <= set(answer)
+    for name in ('rescaled', 'raw', 'allen_dynes', 'mcmillan'):
+        assert len(answer['critical_temperature'][name]) == 2
 
 
 def test_every_snippet_is_shown():
