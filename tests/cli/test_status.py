@@ -71,6 +71,7 @@ def test_no_open_transaction(finished):
     session = get_manager().get_profile_storage().get_session()
     session.rollback()
     read_processes(finished.pk)
+    assert not session.in_transaction()
     last_report([finished.pk])
     assert not session.in_transaction()
 
