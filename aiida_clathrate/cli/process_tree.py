@@ -1,4 +1,8 @@
-"""A process and all that it called, read in short transactions, so that watching never holds up the daemon."""
+"""A process and all that it called, read so that watching never holds up the daemon.
+
+Only columns are queried, never nodes: each query is a transaction that ends with it, while a node that is kept and asked
+again opens one that stays.
+"""
 
 from __future__ import annotations
 
@@ -44,30 +48,25 @@ class Process:
 
 def read_processes(pk: int) -> list[Process]:
     """Return the process ``pk`` and, after it, all that descend from it by calls, callers before called."""
-    from aiida.manage import get_manager
     from aiida.orm import Computer, QueryBuilder
 
-    # Leaving the context ends the transaction; an idle one would keep the daemon from writing.
-    with get_manager().get_profile_storage().transaction():
-        here = QueryBuilder().append(Computer, filters={'transport_type': 'core.local'}, project='id').all(flat=True)
-        rows = query_processes({'id': pk})
-        level = [pk]
-        while level:
-            called = query_processes({}, callers=level)
-            rows += called
-            level = [row['id'] for row in called]
+    here = QueryBuilder().append(Computer, filters={'transport_type': 'core.local'}, project='id').all(flat=True)
+    rows = query_processes({'id': pk})
+    level = [pk]
+    while level:
+        called = query_processes({}, callers=level)
+        rows += called
+        level = [row['id'] for row in called]
     return [to_process(row, here) for row in rows]
 
 
 def last_report(pks: list[int]) -> str | None:
     """Return the first line of the newest message that one of the processes logged."""
-    from aiida.manage import get_manager
     from aiida.orm import Log, QueryBuilder
 
     filters = {'dbnode_id': {'in': pks}, 'levelname': {'in': ['REPORT', 'WARNING', 'ERROR', 'CRITICAL']}}
-    with get_manager().get_profile_storage().transaction():
-        builder = QueryBuilder(limit=1).append(Log, filters=filters, project='message', tag='log')
-        messages = builder.order_by({'log': {'time': 'desc'}}).all(flat=True)
+    builder = QueryBuilder(limit=1).append(Log, filters=filters, project='message', tag='log')
+    messages = builder.order_by({'log': {'time': 'desc'}}).all(flat=True)
     return messages[0].strip().splitlines()[0] if messages else None
 
 
