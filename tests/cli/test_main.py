@@ -63,6 +63,12 @@ def test_entry_points(group):
     assert found.load() is cmd_root
 
 
+def test_profile_on_demand():
+    """No profile is loaded unless one is named, or a command needs one."""
+    (option,) = (parameter for parameter in cmd_root.params if parameter.name == 'profile')
+    assert option.get_default(click.Context(cmd_root)) is None
+
+
 def test_without_profile(tmp_path):
     """The installed command needs no profile to show a structure, and says so in one sentence where it needs one."""
     command = str(Path(sys.executable).parent / 'aiida-clathrate')

@@ -102,6 +102,7 @@ def test_reference_frequency(table):
             invoke(table(), '--units', 'meV', '--mu-star', '0.1', '--omega-ref', reference, '--json').stdout
         )
         temperatures[found['omega_ref_meV']] = found['critical_temperature']['rescaled'][0]
+    assert len(temperatures) == 4  # ω_max is 60 meV
     ascending = [temperatures[reference] for reference in sorted(temperatures)]
     assert ascending == sorted(ascending)
 

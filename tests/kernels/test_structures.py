@@ -57,6 +57,7 @@ def test_space_group(name):
     """Each name gives its space group and the number of atoms of the primitive cell, with standard masses."""
     crystal = structure_from_name(name)
     assert (crystal.space_group(), len(crystal.symbols)) == ALL[name]
+    assert np.all((crystal.positions >= 0) & (crystal.positions < 1 - 1e-9))
     assert dict(zip(crystal.symbols, crystal.masses, strict=True)).items() <= {
         'H': 1.008, 'B': 10.81, 'C': 12.011, 'N': 14.007, 'F': 18.998403163, 'Na': 22.98976928, 'Al': 26.9815385,
         'K': 39.0983, 'Rb': 85.4678, 'Sr': 87.62, 'Pb': 207.2,
@@ -96,7 +97,8 @@ def test_bond_lengths(occupation):
     bonds = [length for pair, length in distances(crystal, 1.9) if pair == ('B', 'C')]
     expected = sorted(bond_lengths(a, boron, carbon))
     np.testing.assert_allclose(bonds, np.repeat(expected, 24), atol=1e-6)
-    assert crystal.space_group() == 'Pm-3 (200)'
+    on_6f = [crystal.positions[i] for i, symbol in enumerate(crystal.symbols) if symbol == occupation[0]]
+    assert any(np.allclose(place, [boron if occupation == 'B-6f' else carbon, 0, 0.5]) for place in on_6f)
 
 
 def test_bond_lengths_of_potassium_lead():
@@ -185,8 +187,9 @@ def test_every_pattern():
         ('NaC6', {'lattice_constant': -1.0}, 'no length of a cell'),
         ('NaC6', {'lattice_constant': math.nan}, 'no length of a cell'),
         ('NaC6', {'lattice_constant': 0.6}, 'overlap'),
+        ('QqC31', {}, "'Qq' is not a chemical element"),
         ('BC31', {'site': 32}, 'outside the supercell'),
-        ('CC31', {}, 'can replace carbon'),
+        ('CC31', {}, r'has the space group Fd-3m \(227\), not I-43m'),
     ],
 )
 def test_refused(name, options, message):
@@ -220,6 +223,8 @@ def test_lattice_constants():
     mixed = named_crystal('RbSrB6C6').lattice_constant
     assert mixed.value == pytest.approx((4.92 + 4.87) / 2)
     assert mixed.estimated
+    assert named_crystal('BC31').lattice_constant.estimated
+    assert named_crystal('KC10').lattice_constant.estimated
     given = named_crystal('NaC6', lattice_constant=4.2)
     assert (given.lattice_constant.source, given.crystal.volume) == ('given', pytest.approx(4.2**3 / 2))
 

@@ -8,7 +8,7 @@ import numpy as np
 from ase.data import atomic_masses, atomic_numbers
 
 from aiida_clathrate.kernels.crystal import Crystal, supercell_indices
-from aiida_clathrate.kernels.prototypes.sites import PRIMITIVE, check_space_group, crystal_from_sites, cubic
+from aiida_clathrate.kernels.prototypes.sites import PRIMITIVE, check_space_group, crystal_from_sites, cubic, wrap
 
 FD3M = 525
 
@@ -34,14 +34,14 @@ def doped_diamond(dopant: str, atoms: int, a: float, site: int = 0) -> Crystal:
     :param atoms: number of atoms of the supercell: 8, 16, 32, 54 or 64.
     :param a: lattice constant of the conventional cell of diamond [Å].
     :param site: index of the atom that is replaced; by symmetry every choice gives the same crystal.
-    :raises ValueError: for another number of atoms, or an index outside the supercell.
+    :raises ValueError: for another number of atoms, an index outside the supercell, or carbon as dopant.
     """
     if atoms not in SUPERCELLS:
         raise ValueError(f'doped diamond: no cubic supercell has {atoms} atoms; choose from {sorted(SUPERCELLS)}')
     if not 0 <= site < atoms:
         raise ValueError(f'doped diamond: site {site} is outside the supercell of {atoms} atoms')
-    if atomic_numbers.get(dopant, 0) == 0 or dopant == 'C':
-        raise ValueError(f'doped diamond: {dopant!r} is not an element that can replace carbon')
+    if atomic_numbers.get(dopant, 0) == 0:
+        raise ValueError(f'doped diamond: {dopant!r} is not a chemical element')
     centring, edge, number, name = SUPERCELLS[atoms]
     host = supercell(diamond(a), edge * PRIMITIVE[centring] * a)
     symbols = [*host.symbols]
@@ -67,6 +67,6 @@ def supercell(crystal: Crystal, cell: np.ndarray) -> Crystal:
     return Crystal(
         cell,
         tuple(symbol for symbol in crystal.symbols for _ in range(copies)),
-        positions.reshape(-1, 3),
+        wrap(positions.reshape(-1, 3)),
         np.repeat(crystal.masses, copies),
     )

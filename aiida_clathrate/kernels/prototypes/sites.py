@@ -70,12 +70,16 @@ def crystal_from_sites(hall_number: int, cell: NDArray[np.float64], sites: Seque
 def unique(positions: NDArray[np.float64]) -> list[NDArray[np.float64]]:
     """Return the positions that differ by more than lattice vectors, wrapped into the cell."""
     found: list[NDArray[np.float64]] = []
-    for position in positions:
-        wrapped = position % 1.0
-        wrapped[wrapped > 1 - SAME] = 0.0
-        if not any(np.abs(wrapped - other - np.round(wrapped - other)).max() < SAME for other in found):
-            found.append(wrapped)
+    for position in wrap(positions):
+        if not any(np.abs(position - other - np.round(position - other)).max() < SAME for other in found):
+            found.append(position)
     return found
+
+
+def wrap(positions: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return fractional positions in [0, 1), those that rounding has put below 1 at 0."""
+    wrapped = positions % 1.0
+    return np.where(wrapped > 1 - SAME, 0.0, wrapped)
 
 
 def check_space_group(crystal: Crystal, number: int, symbol: str) -> None:
