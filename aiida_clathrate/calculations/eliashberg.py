@@ -35,10 +35,13 @@ class EliashbergCalculation(KernelCalculation):
             valid_type=orm.ArrayData,
             required=False,
             help='Standard deviations of the modes, for the error bar of T_c: `frequency_errors` (q, m) [meV], '
-            '`coupling_errors` (q, m) at the smearing used, `error_groups` (q, m): errors of equal label move together.',
+            '`coupling_errors` (q, m) at the smearing used, `error_groups` (q, m): equal labels move together.',
         )
         spec.inputs.validator = cls.validate_inputs
-        spec.inputs['metadata']['options']['parser_name'].default = 'clathrate.eliashberg'
+        options = spec.inputs['metadata']['options']
+        options['parser_name'].default = 'clathrate.eliashberg'
+        # The matrices are small: threads would only wait for one another.
+        options['environment_variables'].default = lambda: {'OMP_NUM_THREADS': '1'}
         spec.output(
             'superconductivity',
             valid_type=SuperconductivityData,

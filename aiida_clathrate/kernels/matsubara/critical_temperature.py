@@ -24,7 +24,7 @@ from aiida_clathrate.kernels.allen_dynes import allen_dynes
 from aiida_clathrate.kernels.io import KernelError
 from aiida_clathrate.kernels.matsubara.coulomb import LARGEST, Convention, Truncation, spacing
 from aiida_clathrate.kernels.matsubara.interaction import Interaction
-from aiida_clathrate.kernels.matsubara.sums import basis, correlations, pair_sum
+from aiida_clathrate.kernels.matsubara.sums import basis, correlations, pair_sum, sparse_basis
 from aiida_clathrate.kernels.spectral import SpectralFunction
 from aiida_clathrate.kernels.units import KELVIN_PER_MEV
 
@@ -36,6 +36,8 @@ DENSE = 256
 LAST_STEP = 2e-5
 #: A step below this no longer changes the number of frequencies.
 NEAR = 1e-2
+#: By how much T may rise while N is held before the table of λ(ν) ends.
+MARGIN = 1.1
 LARGEST_STEP = 1.2
 MAX_EVALUATIONS = 100
 
@@ -66,30 +68,31 @@ def highest_temperature(spectral: SpectralFunction) -> float:
 def tabulate(spectral: SpectralFunction, truncation: Truncation, lowest: float) -> Interaction:
     """Return λ(ν) for all sums at temperatures of at least ``lowest`` [K]."""
     step = spacing(highest_temperature(spectral))
-    # N frequencies need λ_l up to l = 2N − 1, and N may exceed the cutoff by its rounding.
-    highest = 2 * (max(truncation.cutoff, truncation.fewest * step) + step)
+    # N frequencies need λ_l up to l = 2N − 1; N may exceed the cutoff by its rounding, and T may rise while N is held.
+    highest = 2 * MARGIN * (max(truncation.cutoff, truncation.fewest * step) + step)
     return Interaction.tabulate(spectral, spacing(lowest), highest)
 
 
 def instability(interaction: Interaction, temperature: float, number: int) -> Instability | None:
     """Return μ_crit at a temperature [K], or ``None`` if even μ*_N = ``LARGEST`` does not reach down to it."""
     couplings, slopes = interaction.bosonic(spacing(temperature), 2 * number)
-    functions = basis(number)
+    # Each frequency belongs to six functions: products with the sparse basis need no library's threads.
+    functions, sparse = basis(number), sparse_basis(number)
     diagonal = np.cumsum(np.append(couplings[0], 2 * couplings[1:number])) + np.arange(1, 2 * number, 2)
     if number <= DENSE:
         matrix = -toeplitz(couplings[:number]) - hankel(couplings[1 : number + 1], couplings[number:])
         matrix.flat[:: number + 1] += diagonal
-        product = functions @ matrix
+        product = sparse @ matrix
     else:
         product = functions * diagonal - pair_sum(couplings, functions)
     ones = functions.sum(axis=1)
     try:
-        factor = cho_factor(product @ functions.T + 2 * LARGEST * np.outer(ones, ones), check_finite=False)
+        factor = cho_factor(sparse @ product.T + 2 * LARGEST * np.outer(ones, ones), check_finite=False)
     except LinAlgError:
         return None
     solution = cho_solve(factor, ones, check_finite=False)
     scale = float(ones @ solution)
-    vector = (solution / scale) @ functions
+    vector = sparse.T @ (solution / scale)
     slope = -0.5 * float(pair_derivatives(vector)[1:] @ slopes[1:])
     return Instability(temperature, number, LARGEST - 0.5 / scale, slope, vector)
 
@@ -184,10 +187,13 @@ class Search:
                 residual, step = math.inf, LARGEST_STEP
             else:
                 target = self.truncation.coulomb(mu_star, convention, temperature, size)
-                residual = point.coulomb - target
-                slope = point.slope - (target**2 if convention == 'rescaled' else 0.0)
+                # In −1/(1 + μ), which is monotonic in μ, the pole of μ_crit at low temperatures is an ordinary point.
+                residual = 1 / (1 + target) - 1 / (1 + point.coulomb)
+                slope = point.slope / (1 + point.coulomb) ** 2
+                if convention == 'rescaled' and math.isfinite(target):
+                    slope -= (target / (1 + target)) ** 2
                 # Far from the root only the sign is used.
-                step = -residual / slope if -math.inf < slope < 0 else math.copysign(LARGEST_STEP, residual)
+                step = -residual / slope if slope < 0 else math.copysign(LARGEST_STEP, residual)
                 if abs(step) < LAST_STEP:
                     self.found.append(point)
                     coulomb = point.coulomb + point.slope * step

@@ -11,6 +11,7 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import NDArray
 from scipy.fft import dct, dst, idct, idst, irfft, next_fast_len, rfft
+from scipy.sparse import csr_array
 
 #: The first frequencies are kept one by one; above, so many nodes for each factor e of n, and so many near the last.
 SINGLE = 16
@@ -68,6 +69,12 @@ def basis(number: int) -> NDArray[np.float64]:
     functions[:, :SINGLE] = np.eye(len(nodes), SINGLE)
     functions.setflags(write=False)
     return functions
+
+
+@lru_cache(maxsize=64)
+def sparse_basis(number: int) -> csr_array:
+    """Return the functions of ``basis`` as a sparse matrix."""
+    return csr_array(basis(number))
 
 
 def places(number: int) -> NDArray[np.int64]:
