@@ -2,6 +2,7 @@
 
 import json
 import os
+import runpy
 import subprocess
 import sys
 from pathlib import Path
@@ -37,26 +38,52 @@ def test_command():
 def test_every_snippet_is_shown():
     """No file is left that no page includes."""
     pages = ''.join(path.read_text() for path in SNIPPETS.parent.rglob('*.md'))
-    assert {path.name for path in SNIPPETS.iterdir() if path.is_file()} == {
-        path.name for path in SNIPPETS.iterdir() if f'snippets/{path.name}' in pages
-    }
+    files = {path.relative_to(SNIPPETS).as_posix() for path in SNIPPETS.rglob('*.*') if path.suffix != '.pyc'}
+    assert {name for name in files if f'snippets/{name}' not in pages} == set()
 
 
-@pytest.mark.usefixtures('aiida_profile_clean')
-def test_cluster():
-    """The configuration files of the cluster's how-to make a computer and a code."""
+@pytest.fixture
+def cluster(aiida_profile_clean):
+    """Return the computer that the configuration files of the cluster's how-to make, with its code of pw.x."""
     from aiida import orm
     from aiida.cmdline.commands.cmd_verdi import verdi
 
     computer, code = SNIPPETS / 'cluster.yaml', SNIPPETS / 'code_pw.yaml'
-    for command in (
-        ['computer', 'setup', '--config', computer],
-        ['code', 'create', 'core.code.installed', '--config', code],
-    ):
-        result = CliRunner().invoke(verdi, [*map(str, command), '--non-interactive'])
+    for command in (['computer', 'setup'], ['code', 'create', 'core.code.installed']):
+        file = computer if command[0] == 'computer' else code
+        result = CliRunner().invoke(verdi, [*command, '--config', str(file), '--non-interactive'])
         assert result.exit_code == 0, result.output
-    expected = yaml.safe_load(code.read_text())
-    stored = orm.load_code('pw@cluster')
-    assert str(stored.filepath_executable) == expected['filepath_executable']
-    assert stored.default_calc_job_plugin == expected['default_calc_job_plugin']
-    assert orm.load_computer('cluster').scheduler_type == 'core.slurm'
+    return orm.load_computer('cluster')
+
+
+def test_cluster(cluster):
+    """The stored code and computer are those of the files."""
+    from aiida import orm
+
+    expected = yaml.safe_load((SNIPPETS / 'code_pw.yaml').read_text())
+    code = orm.load_code('pw@cluster')
+    assert str(code.filepath_executable) == expected['filepath_executable']
+    assert code.default_calc_job_plugin == expected['default_calc_job_plugin']
+    assert cluster.scheduler_type == 'core.slurm'
+
+
+def test_inputs_from_protocol(cluster, tmp_path):
+    """The inputs of the cluster's how-to are complete: all but the daemon accepts them."""
+    from aiida import orm
+    from aiida_pseudo.data.pseudo import UpfData
+    from aiida_pseudo.groups.family import CutoffsPseudoPotentialFamily
+
+    for label, plugin in (('ph', 'quantumespresso.ph'), ('clathrate', 'clathrate.eliashberg')):
+        orm.InstalledCode(cluster, f'/opt/{label}', label=label, default_calc_job_plugin=plugin).store()
+    for element in ('Sr', 'B', 'C'):
+        header = f'<PP_HEADER element="{element}" z_valence="4.0" pseudo_type="NC"/>'
+        (tmp_path / f'{element}.upf').write_text(f'<UPF version="2.0.1">\n{header}\n</UPF>\n')
+    label = 'PseudoDojo/0.4/PBE/SR/standard/upf'
+    family = CutoffsPseudoPotentialFamily.create_from_folder(tmp_path, label, pseudo_type=UpfData)
+    cutoffs = {element: {'cutoff_wfc': 80.0, 'cutoff_rho': 320.0} for element in ('Sr', 'B', 'C')}
+    family.set_cutoffs(cutoffs, 'normal', unit='Ry')
+
+    builder = runpy.run_path(str(SNIPPETS / 'profile' / 'critical_temperature.py'))['builder']
+    inputs = builder._inputs(prune=True)
+    assert builder.process_class.spec().inputs.validate(inputs) is None
+    assert inputs['relax_phonon']['pressure'] == 50.0
