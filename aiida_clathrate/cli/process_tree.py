@@ -1,7 +1,7 @@
 """A process and all that it called, read so that watching never holds up the daemon.
 
-Only columns are queried, never nodes: each query is a transaction that ends with it, while a node that is kept and asked
-again opens one that stays.
+Only columns are queried, never nodes: each query is a transaction that ends with it, while a node that is kept and
+asked again opens one that stays.
 """
 
 from __future__ import annotations
