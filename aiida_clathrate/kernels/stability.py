@@ -109,7 +109,7 @@ def stability(matrices: DynamicalMatrices, tolerance: float = 1.0, refinement: i
             if imaginary[q, irrep.modes[0]]:
                 frequency, count = float(frequencies[q, irrep.modes[0]]), len(irrep.modes)
                 modes.append(ImaginaryMode(frequency, _point(qpoints[q]), str(irrep), count, bool(interpolated[q])))
-    excused = interpolated[:, None] & _long_waves(matrices, qpoints, vectors) & (vibrations >= -tolerance)
+    excused = _long_waves(matrices, qpoints, vectors) & (vibrations >= -tolerance)
     return Stability(
         _verdict(imaginary, excused),
         float(vibrations[lowest, branch]),
@@ -132,12 +132,12 @@ def _long_waves(
 ) -> NDArray[np.bool_]:
     """Return which modes are acoustic waves longer than the mesh resolves, shape (q, 3n).
 
-    Their q is nearer to Γ than half the distance of the nearest other point of the mesh, and they are more than half a
-    translation √M exp(i q·τ).
+    Their q is nearer to Γ than half the distance of the nearest other point of the mesh, so it is interpolated, and
+    they are more than half a translation √M exp(i q·τ).
     """
     crystal = matrices.crystal
-    folded = _fold(crystal, qpoints)
-    neighbours = _fold(crystal, matrices.qpoints[1:])
+    folded = first_zone(crystal, qpoints)
+    neighbours = first_zone(crystal, matrices.qpoints[1:])
     nearest = np.linalg.norm(neighbours @ crystal.reciprocal_cell, axis=1).min(initial=np.inf)
     near = np.linalg.norm(folded @ crystal.reciprocal_cell, axis=1) < 0.5 * nearest
     waves = np.sqrt(crystal.masses / crystal.masses.sum()) * np.exp(2j * np.pi * folded @ crystal.positions.T)
@@ -146,8 +146,8 @@ def _long_waves(
     return np.asarray(near[:, None] & (weights > 0.5))
 
 
-def _fold(crystal: Crystal, qpoints: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return fractional wave vectors in the first Brillouin zone."""
+def first_zone(crystal: Crystal, qpoints: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return the equivalent wave vectors in the first Brillouin zone, all fractional, shape (q, 3)."""
     reduced, operation = minkowski_reduce(crystal.reciprocal_cell)
     centred = qpoints @ np.linalg.inv(operation)
     images = (centred - np.round(centred))[:, None] + np.array(list(np.ndindex(3, 3, 3))) - 1

@@ -9,7 +9,7 @@ from springs import diamond, exponential, fcc, spring_matrices
 
 from aiida_clathrate.kernels.crystal import Crystal
 from aiida_clathrate.kernels.dynamical_matrix import DynamicalMatrices, mesh_points
-from aiida_clathrate.kernels.stability import stability
+from aiida_clathrate.kernels.stability import first_zone, stability
 from aiida_clathrate.kernels.units import MEV_PER_SQRT_FORCE_CONSTANT_OVER_MASS
 
 
@@ -28,6 +28,24 @@ def chain(nearest, next_nearest, divisions):
     for axis, stiffness in enumerate((along, 0.5 * waves[:, 0], 0.6 * waves[:, 0])):
         force_constants[:, axis, axis] = stiffness + across
     return DynamicalMatrices(crystal, mesh, force_constants)
+
+
+def pair(together, against, cells=0):
+    """Return two atoms side by side that move together as in one chain and against each other as in another.
+
+    :param cells: along the row, in which the second atom is listed: Φ_12 then has the phase exp(−i q n).
+    """
+    positions = np.array([[0, 0, 0], [cells, 0.5, 0]])
+    crystal = Crystal(np.diag([2.0, 5.0, 2.6]), ('B', 'C'), positions, np.full(2, 12.0))
+    signs = np.array([[1, 1], [1, -1]])
+    blocks = [0.5 * np.kron(np.outer(sign, sign), np.ones((3, 3))) for sign in signs]
+    force_constants = sum(
+        block * np.tile(part, (1, 2, 2)) for block, part in zip(blocks, (together, against), strict=True)
+    )
+    phases = np.exp(2j * np.pi * cells * mesh_points((8, 2, 2))[:, 0])[:, None, None]
+    force_constants[:, :3, 3:] *= phases.conj()
+    force_constants[:, 3:, :3] *= phases
+    return DynamicalMatrices(crystal, (8, 2, 2), force_constants)
 
 
 def test_stable():
@@ -82,14 +100,10 @@ def test_optical_between_the_points():
     Two atoms move together in the branch k1 = 0.3 and against each other in that of ``test_soft_acoustic``, raised a
     little so that Γ is stable.
     """
-    crystal = Crystal(np.diag([2.0, 5.0, 2.6]), ('B', 'C'), np.array([[0, 0, 0], [0, 0.5, 0]]), np.full(2, 12.0))
-    together = chain(0.3, 0.0, 8).force_constants
-    against = chain(0.3, 0.25 * (-0.006 - 0.3), 8).force_constants + 3e-5 * np.eye(3)
-    blocks = [np.kron([[0.5, sign], [sign, 0.5]], np.ones((3, 3))) for sign in (0.5, -0.5)]
-    force_constants = sum(
-        block * np.tile(part, (1, 2, 2)) for block, part in zip(blocks, (together, against), strict=True)
+    matrices = pair(
+        chain(0.3, 0.0, 8).force_constants,
+        chain(0.3, 0.25 * (-0.006 - 0.3), 8).force_constants + 3e-5 * np.eye(3),
     )
-    matrices = DynamicalMatrices(crystal, (8, 2, 2), force_constants)
     found = stability(matrices)
     assert found.verdict == 'unstable'
     assert all(mode.interpolated and mode.frequency > -0.5 for mode in found.imaginary_modes)
@@ -116,6 +130,25 @@ def test_soft_acoustic(slope, tolerance, verdict):
     found = stability(matrices, tolerance)
     assert found.verdict == verdict
     assert all(mode.interpolated for mode in found.imaginary_modes)
+
+
+@pytest.mark.parametrize('cells', [0, 8])
+def test_distant_label(cells):
+    """Acoustic waves are recognised wherever the crystal lists its atoms."""
+    soft, stiff = chain(0.3, 0.25 * (-0.006 - 0.3), 8), chain(0.3, 0.0, 8)
+    matrices = pair(soft.force_constants, stiff.force_constants + np.eye(3), cells)
+    assert stability(matrices).verdict == 'soft-acoustic'
+
+
+def test_first_zone():
+    """Folded wave vectors are equivalent to the others and not longer than any other equivalent one."""
+    crystal = replace(fcc(), cell=np.array([[1, 3, 0], [0, 1, 0], [-2, 0, 1]]) @ fcc().cell)
+    qpoints = np.random.default_rng(0).uniform(-2, 2, size=(50, 3))
+    folded = first_zone(crystal, qpoints)
+    np.testing.assert_allclose(folded - qpoints, np.round(folded - qpoints), atol=1e-9)
+    others = folded[:, None] + 7 * mesh_points((7, 7, 7)) - 3
+    lengths = np.linalg.norm(others @ crystal.reciprocal_cell, axis=-1)
+    np.testing.assert_allclose(np.linalg.norm(folded @ crystal.reciprocal_cell, axis=1), lengths.min(axis=1))
 
 
 def test_rounding():
