@@ -66,9 +66,11 @@ def last_frequency(dos: PhononDos) -> float:
 
 def density_panel(axes: Axes, dos: PhononDos) -> Table:
     """Draw the density of states, total and of each element, against a vertical frequency axis."""
-    axes.fill_betweenx(dos.frequencies, dos.total, color=GREY, alpha=0.25, linewidth=0, label='total')
     table = {'frequency_meV': dos.frequencies, 'total_per_meV': dos.total}
     elements = sorted(set(dos.symbols), key=dos.symbols.index)
+    label = 'total' if len(elements) > 1 else '_'
+    axes.fill_betweenx(dos.frequencies, dos.total, color=GREY, alpha=0.25, linewidth=0, label=label)
+    axes.plot(dos.total, dos.frequencies, color=GREY, linewidth=0.5)
     for colour, element in zip(np.resize(PALETTE, len(elements)), elements, strict=True):
         values = dos.projected[[symbol == element for symbol in dos.symbols]].sum(axis=0)
         table[f'{element}_per_meV'] = values
