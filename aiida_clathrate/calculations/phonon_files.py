@@ -5,20 +5,17 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 
 from aiida import orm
-from aiida.plugins import CalculationFactory
 
+from aiida_clathrate.calculations.ph import COUPLING_FOLDER, PhononCalculation
 from aiida_clathrate.kernels.files.qe_dyn import DynFiles, parse_dyn0, parse_dyn_files
 
-PhCalculation = CalculationFactory('quantumespresso.ph')
-
-FOLDER, PREFIX = 'DYN_MAT', 'dynamical-matrix-'
-COUPLING_FOLDER = 'elph_dir'
+FOLDER, PREFIX = PhononCalculation._FOLDER_DYNAMICAL_MATRIX, 'dynamical-matrix-'
 
 
 def retrieved_folders(node: orm.WorkChainNode) -> list[orm.FolderData]:
     """Return what was retrieved of every ph.x run that a work chain called, oldest first."""
     runs = [run for run in node.called_descendants if isinstance(run, orm.CalcJobNode)]
-    runs = [run for run in runs if run.process_class is PhCalculation and 'retrieved' in run.outputs]
+    runs = [run for run in runs if run.process_class is PhononCalculation and 'retrieved' in run.outputs]
     return [run.outputs.retrieved for run in sorted(runs, key=lambda run: run.ctime)]
 
 
@@ -43,7 +40,7 @@ def number_of_qpoints(retrieved: orm.FolderData) -> int | None:
 
 def stopped_by(retrieved: orm.FolderData, message: str) -> bool:
     """Whether a message stands in the standard output."""
-    name = PhCalculation._DEFAULT_OUTPUT_FILE
+    name = PhononCalculation._DEFAULT_OUTPUT_FILE
     names = retrieved.base.repository.list_object_names()
     return name in names and message in retrieved.base.repository.get_object_content(name)
 

@@ -11,6 +11,7 @@ from aiida.plugins import WorkflowFactory
 from aiida_quantumespresso.workflows.protocols.utils import ProtocolMixin
 
 from aiida_clathrate.calculations import electrons, phonon_files, phonons
+from aiida_clathrate.calculations.ph import COUPLING_FOLDER, PhononCalculation
 from aiida_clathrate.kernels.crystal import Crystal
 from aiida_clathrate.kernels.fft_grid import compatible_fft_grid
 from aiida_clathrate.workflows import recovery
@@ -18,7 +19,7 @@ from aiida_clathrate.workflows.relax_phonon_ports import COUPLING_METHODS, defin
 
 PwBaseWorkChain = WorkflowFactory('quantumespresso.pw.base')
 PwRelaxWorkChain = WorkflowFactory('quantumespresso.pw.relax')
-PhBaseWorkChain = WorkflowFactory('quantumespresso.ph.base')
+PhononBaseWorkChain = WorkflowFactory('clathrate.ph_base')
 
 KBAR_PER_GPA = 10.0
 INTERPOLATED, TETRAHEDRA = COUPLING_METHODS
@@ -201,13 +202,13 @@ class RelaxPhononWorkChain(ProtocolMixin, WorkChain):
         chunks = recovery.next_chunks(set(self.ctx.finished), self.ctx.total_qpoints, one_by_one)
         self.ctx.chunks = chunks[: self.inputs.max_concurrent.value]
         for first, last in self.ctx.chunks:
-            node = self.submit(PhBaseWorkChain, **self.phonon_inputs(first, last))
+            node = self.submit(PhononBaseWorkChain, **self.phonon_inputs(first, last))
             self.to_context(**{f'phonon_{first}': node})
 
     def phonon_inputs(self, first, last):
         """Return the inputs of ph.x for the q points from ``first`` to ``last``."""
         attempt = self.ctx.attempts.get(first, 0)
-        inputs = AttributeDict(self.exposed_inputs(PhBaseWorkChain, 'phonon'))
+        inputs = AttributeDict(self.exposed_inputs(PhononBaseWorkChain, 'phonon'))
         inputs.qpoints = self.inputs.qpoints
         inputs.ph.parent_folder = self.ctx.scf.outputs.remote_folder
         parameters = inputs.ph.parameters.get_dict()
@@ -216,11 +217,9 @@ class RelaxPhononWorkChain(ProtocolMixin, WorkChain):
             namelist['last_q'] = last
         if self.should_couple():
             namelist['fildvscf'] = 'dvscf'
-            # A later ph.x run in a copy of this folder copies elph_dir too, and must find one.
-            inputs.ph.metadata.options.prepend_text = f'mkdir -p {phonon_files.COUPLING_FOLDER}'
         if self.should_interpolate():
             namelist |= {'electron_phonon': 'interpolated', **self.broadenings()}
-            inputs.ph.metadata.options.additional_retrieve_list = [phonon_files.COUPLING_FOLDER]
+            inputs.ph.metadata.options.additional_retrieve_list = [COUPLING_FOLDER]
         version = self.ctx.scf.outputs.output_parameters['creator_version']
         parameters['INPUTPH'] = recovery.supported_mixing(namelist, version)
         if recovery.mixing_limit(version):
@@ -266,14 +265,14 @@ class RelaxPhononWorkChain(ProtocolMixin, WorkChain):
         """Sum the double delta by optimised tetrahedra, in a copy of each folder with potentials of phonons."""
         dense = self.inputs.kpoints_dense.get_kpoints_mesh()[0]
         for folder, first, last in self.ctx.folders:
-            inputs = AttributeDict(self.exposed_inputs(PhBaseWorkChain, 'phonon')).ph
+            inputs = AttributeDict(self.exposed_inputs(PhononBaseWorkChain, 'phonon')).ph
             namelist = {'electron_phonon': 'lambda_tetra', 'fildvscf': 'dvscf', 'start_q': first, 'last_q': last}
             namelist |= {f'nk{axis}': division for axis, division in enumerate(dense, start=1)}
             inputs.parameters = orm.Dict({'INPUTPH': namelist})
             inputs.parent_folder, inputs.qpoints = folder, self.inputs.qpoints
-            inputs.metadata.options.additional_retrieve_list = [phonon_files.COUPLING_FOLDER]
+            inputs.metadata.options.additional_retrieve_list = [COUPLING_FOLDER]
             inputs.metadata.call_link_label = f'coupling_q{first}'
-            self.to_context(**{f'coupling_{first}': self.submit(phonon_files.PhCalculation, **inputs)})
+            self.to_context(**{f'coupling_{first}': self.submit(PhononCalculation, **inputs)})
 
     def inspect_coupling(self):
         """Take the files of G(q)."""

@@ -13,7 +13,7 @@ from aiida_clathrate.workflows.relax_phonon_ports import COUPLING_METHODS
 
 PwBaseWorkChain = WorkflowFactory('quantumespresso.pw.base')
 PwRelaxWorkChain = WorkflowFactory('quantumespresso.pw.relax')
-PhBaseWorkChain = WorkflowFactory('quantumespresso.ph.base')
+PhononBaseWorkChain = WorkflowFactory('clathrate.ph_base')
 
 INTERPOLATED = COUPLING_METHODS[0]
 
@@ -131,7 +131,9 @@ def phonon_inputs(code, settings, options, protocol, pools):
     overrides = {'ph': {'parameters': {'INPUTPH': settings['parameters']}}}
     if pools:
         overrides['ph']['settings'] = {'CMDLINE': ['-nk', str(pools)]}
-    builder = PhBaseWorkChain.get_builder_from_protocol(code, protocol=protocol, overrides=overrides, options=options)
+    builder = PhononBaseWorkChain.get_builder_from_protocol(
+        code, protocol=protocol, overrides=overrides, options=options
+    )
     for name in ('qpoints_distance', 'qpoints_force_parity', 'clean_workdir'):
         builder.pop(name, None)
     namelist = builder.ph.parameters.get_dict()['INPUTPH']

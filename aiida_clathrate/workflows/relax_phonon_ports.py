@@ -14,7 +14,7 @@ from aiida_clathrate.kernels.meshes import Meshes
 
 PwBaseWorkChain = WorkflowFactory('quantumespresso.pw.base')
 PwRelaxWorkChain = WorkflowFactory('quantumespresso.pw.relax')
-PhBaseWorkChain = WorkflowFactory('quantumespresso.ph.base')
+PhononBaseWorkChain = WorkflowFactory('clathrate.ph_base')
 
 COUPLING_METHODS = ('interpolated', 'tetrahedra')
 HIGHEST_PRESSURE = 1000.0  # GPa; above, a pressure in kbar is more likely than a planet's core
@@ -40,7 +40,7 @@ def define_inputs(spec):
     )  # fmt: skip
     spec.expose_inputs(PwBaseWorkChain, namespace='scf', exclude=given)
     spec.expose_inputs(
-        PhBaseWorkChain, namespace='phonon',
+        PhononBaseWorkChain, namespace='phonon',
         exclude=('clean_workdir', 'ph.parent_folder', 'qpoints', 'qpoints_distance', 'qpoints_force_parity',
                  'only_initialization'),
     )  # fmt: skip

@@ -1,0 +1,33 @@
+"""ph.x in a copy of the folder of an earlier ph.x: a restart, or the coupling after the phonons."""
+
+from __future__ import annotations
+
+from pathlib import PurePosixPath
+
+from aiida.plugins import CalculationFactory
+
+PhCalculation = CalculationFactory('quantumespresso.ph')
+
+COUPLING_FOLDER = 'elph_dir'
+
+
+class PhononCalculation(PhCalculation):
+    """``quantumespresso.ph`` that can start in the folder of another one.
+
+    aiida-quantumespresso 5.1 raises ``KeyError: 'INPUTPH'`` for a parent of its own class, when it comes to copy the
+    dynamical matrices. A parent of this class it takes for a pw.x calculation, so that only ``out`` and the
+    pseudopotentials are copied; the rest is added here.
+    """
+
+    def prepare_for_submission(self, folder):
+        """Write the input and say what to copy."""
+        calcinfo = super().prepare_for_submission(folder)
+        parent = self.inputs.parent_folder
+        creator = parent.creator
+        if creator is not None and creator.process_class is PhononCalculation:
+            path = PurePosixPath(parent.get_remote_path())
+            folders = [self._FOLDER_DYNAMICAL_MATRIX]
+            if creator.inputs.parameters['INPUTPH'].get('electron_phonon'):
+                folders.append(COUPLING_FOLDER)
+            calcinfo.remote_copy_list += [(parent.computer.uuid, str(path / name), '.') for name in folders]
+        return calcinfo
