@@ -22,7 +22,7 @@ def test_stored(aiida_profile_clean):
     assert f'StructureData {node.pk} ' in result.output
     assert node.get_formula() == 'C6B6KPb'
     assert node.label == 'KPbB6C6'
-    assert 'arXiv:2501.12068' in node.description
+    assert 'a = 4.9000 Å: calculated, 0 GPa' in node.description
     assert node.get_cell_volume() == pytest.approx(4.90**3)
 
 

@@ -27,24 +27,25 @@ class LatticeConstant:
     estimated: bool
 
 
-PBE = 'relaxed with PBE'
+#: Published or our own results of density-functional theory; good enough to start a relaxation from.
+THEORY = 'calculated'
 #: Pressure [GPa], a [Å] and source; pressures ascend.
 TABLE: dict[str, tuple[tuple[float, float, str], ...]] = {
-    'SrB3C3': ((0, 4.87, PBE),),
-    'RbB3C3': ((0, 4.92, PBE),),
-    'KRbB6C6': ((0, 4.88, PBE),),
-    'KPbB6C6': ((0, 4.90, PBE + ', arXiv:2501.12068'),),
-    'NaC6': ((30, 4.43, PBE), (300, 3.92, PBE)),
-    'FC6': ((0, 4.40, PBE),),
-    'FC10': ((0, 6.58, PBE),),
-    'C6': ((200, 3.92, 'density of 3.97 g/cm³, ' + PBE),),
-    'C10': ((200, 5.94, PBE),),
-    'diamond': ((0, 3.567, 'measured at 298 K'), (200, 3.25, 'density of 4.64 g/cm³, ' + PBE)),
+    'SrB3C3': ((0, 4.87, THEORY),),
+    'RbB3C3': ((0, 4.92, THEORY),),
+    'KRbB6C6': ((0, 4.88, THEORY),),
+    'KPbB6C6': ((0, 4.90, THEORY),),
+    'NaC6': ((30, 4.43, THEORY), (300, 3.92, THEORY)),
+    'FC6': ((0, 4.40, THEORY),),
+    'FC10': ((0, 6.58, THEORY),),
+    'C6': ((200, 3.92, 'density of 3.97 g/cm³, ' + THEORY),),
+    'C10': ((200, 5.94, THEORY),),
+    'diamond': ((0, 3.567, 'measured at 298 K'), (200, 3.25, 'density of 4.64 g/cm³, ' + THEORY)),
     'graphite': ((0, 2.464, 'P. Trucano and R. Chen, Nature 258, 136 (1975)'),),
     'B12': ((0, 4.908, 'B. F. Decker and J. S. Kasper, Acta Cryst. 12, 503 (1959)'),),
     'F2': ((0, 5.50, 'L. Meyer et al., J. Chem. Phys. 49, 1902 (1968), 23 K'),),
     'Na-hP4': ((320, 2.784, 'Y. Ma et al., Nature 458, 182 (2009)'),),
-    'H-I41amd': ((500, 1.2278, PBE),),
+    'H-I41amd': ((500, 1.2278, THEORY),),
 }
 #: C–C in diamond at 0 GPa [Å], for the estimate of carbon cages of four-fold coordination.
 DIAMOND_BOND = 1.545
