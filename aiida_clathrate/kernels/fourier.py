@@ -118,7 +118,7 @@ def add_difference(
     """Return harmonic matrices on a fine mesh plus the interpolated change by anharmonicity from a coarse one.
 
     The change is of shorter range than the force constants themselves and converges on a smaller supercell:
-    L. Monacelli et al., J. Phys. Condens. Matter 33, 363001 (2021), section 4. Γ of the result is Γ of the anharmonic
+    L. Monacelli et al., J. Phys. Condens. Matter 33, 363001 (2021). Γ of the result is Γ of the anharmonic
     matrices where the harmonic ones agree; symmetry and sum rule of the input are kept. Crystal, level, pressure and
     temperature are those of the anharmonic matrices.
 

@@ -82,10 +82,7 @@ def test_chain():
 
 
 def test_fcc_along_100():
-    """Nearest-neighbour fcc along [100]: M ω_L² = 8k sin²(qa/4), M ω_T² is half of it.
-
-    N. W. Ashcroft and N. D. Mermin, Solid State Physics (1976), problem 22.1.
-    """
+    """Nearest-neighbour fcc along [100]: M ω_L² = 8k sin²(qa/4), M ω_T² is half of it."""
     crystal, k = fcc(), 2.0
     matrices = spring_matrices(crystal, (3, 3, 3), lambda r: k + 0 * r, lambda r: 0 * r, cutoff=3.0)
     fractions = np.linspace(0, 1, 11)

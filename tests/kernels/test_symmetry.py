@@ -80,8 +80,8 @@ def test_stars(crystal, mesh, order):
     np.testing.assert_allclose(full, matrices.force_constants, atol=1e-9)
 
 
-def test_published_stars():
-    """A 4×4×4 mesh has 8 special points for fcc (H. J. Monkhorst and J. D. Pack, 1976) and 10 for simple cubic."""
+def test_known_stars():
+    """A 4×4×4 mesh with Γ has 8 irreducible points for fcc, as ph.x says for aluminium, and 10 for simple cubic."""
     assert len(stars(fcc(), (4, 4, 4)).representatives) == 8
     simple = Crystal(3.0 * np.eye(3), ('Po',), np.zeros((1, 3)), np.full(1, 209.0))
     assert len(stars(simple, (4, 4, 4)).representatives) == 10
