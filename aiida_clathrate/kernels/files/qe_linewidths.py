@@ -24,10 +24,12 @@ _BROADENING = re.compile(r'\s*Gaussian Broadening:\s*(\S+)\s*Ry, ngauss=.*')
 _DENSITY = re.compile(r'\s*DOS =\s*(\S+)\s*states/spin/Ry/Unit Cell at Ef=\s*(\S+)\s*eV\s*')
 _MODE = re.compile(r'\s*lambda\(\s*(\d+)\)=\s*(\S+)\s*gamma=\s*(\S+)\s*GHz\s*')
 
+#: Modes closer than this count as degenerate [meV]; ph.x prints their γ with differences of up to 1 %.
+DEGENERACY = 0.02
 #: γ is printed with two decimals.
 PRINTED_GHZ = 0.01
 #: The matrices are printed with eight decimals; relative to the largest γ of the broadening.
-TOLERANCE = 5e-4
+TOLERANCE = 1e-4
 
 
 @dataclass(frozen=True)
@@ -87,6 +89,9 @@ def read_linewidths(text: str, name: str) -> PrintedLinewidths:
 def check_linewidths(couplings: ModeCouplings, printed: Sequence[PrintedLinewidths], dyn: DynFiles) -> float:
     """Compare γ of the modes of a run of ph.x with those that it printed.
 
+    ph.x prints γ before it imposes the symmetry on G, which shares γ evenly among degenerate modes: their means are
+    compared.
+
     :param couplings: from G(q) and Φ(q) of the run.
     :param printed: what the run printed, for any of its wave vectors.
     :param dyn: the dynamical matrix files of the run.
@@ -99,18 +104,26 @@ def check_linewidths(couplings: ModeCouplings, printed: Sequence[PrintedLinewidt
         if one.linewidths.shape != couplings.linewidths[:, index].shape:
             raise KernelError('ERROR_INCONSISTENT_MATRICES', f'{one.name}: other broadenings or modes than G and Φ')
         kept = couplings.frequencies[index] > 0
-        error = np.abs(one.linewidths - couplings.linewidths[:, index])[:, kept]
+        mean = _mean_of_degenerate(couplings.frequencies[index][kept])
+        pair = [widths[:, kept] @ mean for widths in (one.linewidths, couplings.linewidths[:, index])]
+        error = np.abs(pair[0] - pair[1])
         allowed = PRINTED_GHZ * MEV_PER_GHZ + TOLERANCE * one.linewidths.max(axis=1, keepdims=True)
         if np.any(error > allowed):
             s, mode = (int(i) for i in np.unravel_index(np.argmax(error / allowed), error.shape))
-            pair = [float(widths[s, kept][mode]) for widths in (one.linewidths, couplings.linewidths[:, index])]
             raise KernelError(
                 'ERROR_INCONSISTENT_MATRICES',
-                f'{one.name}: mode {int(np.flatnonzero(kept)[mode]) + 1} has γ = {pair[0]:.4g} meV in the file and '
-                f'{pair[1]:.4g} meV from G and Φ (smearing {s + 1}): files of different runs are mixed',
+                f'{one.name}: mode {np.flatnonzero(kept)[mode] + 1} has γ = {pair[0][s, mode]:.4g} meV in the file '
+                f'and {pair[1][s, mode]:.4g} meV from G and Φ (smearing {s + 1}): files of different runs are mixed',
             )
         worst = max(worst, float(error.max(initial=0.0)))
     return worst
+
+
+def _mean_of_degenerate(frequencies: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return the matrix that replaces values of modes by their mean over degenerate ones, shape (m, m)."""
+    blocks = np.cumsum(np.diff(frequencies, prepend=frequencies[:1]) > DEGENERACY)
+    same = np.equal.outer(blocks, blocks).astype(np.float64)
+    return np.asarray(same / same.sum(axis=0))
 
 
 def _read_broadening(lines: Lines, modes: int) -> tuple[list[float], list[list[float]]]:
