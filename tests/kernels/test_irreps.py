@@ -41,7 +41,7 @@ def labels(crystal, qpoint, cutoff=3.7):
     ],
 )
 def test_gamma(crystal, expected, group):
-    """Modes of Γ as in every table (D. L. Rousseau, R. P. Bauman and S. P. S. Porto, J. Raman Spectrosc. 10, 253, 1981)."""
+    """Modes of Γ as in the tables of D. L. Rousseau et al., J. Raman Spectrosc. 10, 253 (1981)."""
     assert labels(crystal, (0, 0, 0)) == (expected, group)
 
 
