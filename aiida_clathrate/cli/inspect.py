@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
-from aiida.cmdline.params import arguments
+from aiida.cmdline.params import arguments, types
 from aiida.cmdline.utils import decorators, echo
 
 from aiida_clathrate.cli.plots import NEEDS, Content, draw, read_reference
@@ -64,16 +64,16 @@ def render(section: Section) -> RenderableType:
 @click.option('--output', type=click.Path(path_type=Path, dir_okay=False), help='pdf, png or svg file  [KIND-PK.pdf].')
 @click.option('--smearing', type=click.IntRange(min=0), help='Index of the broadening  [the one of T_c].')
 @click.option('--width', type=click.FloatRange(min=0, min_open=True), metavar='MEV', help='Width of the lines of α²F.')
-@click.option('--harmonic', type=int, metavar='PK', help='Node with a dispersion or α²F to compare with.')
+@click.option(
+    '--harmonic', type=types.NodeParamType(), metavar='NODE', help='Node with a dispersion or α²F to compare with.'
+)
 @click.option('--reference', 'references', multiple=True, metavar='LABEL=TC[@MU]', help='T_c found by others, in K.')
 @decorators.with_dbenv()
 def cmd_plot(node, kind, output, smearing, width, harmonic, references):
     """Draw what NODE (a pk or uuid) holds, and write the numbers of the figure beside it as JSON and CSV."""
-    from aiida import orm
-
     try:
         content = Content.gather(node)
-        compared = Content.gather(orm.load_node(harmonic)) if harmonic else Content()
+        compared = Content() if harmonic is None else Content.gather(harmonic)
         kinds = content.kinds() if kind in (None, 'all') else [kind]
         if not kinds:
             raise ValueError(f'node {node.pk} has nothing to draw')

@@ -58,7 +58,12 @@ class Content:
 
     def kinds(self) -> list[str]:
         """Return the figures that can be drawn."""
-        return [kind for kind, names in NEEDS.items() if all(getattr(self, name) is not None for name in names)]
+        kinds = [kind for kind, names in NEEDS.items() if all(getattr(self, name) is not None for name in names)]
+        result = self.superconductivity
+        empty = (
+            () if result is None else (not result.solutions and 'gap', not len(result.sensitivity) and 'sensitivity')
+        )
+        return [kind for kind in kinds if kind not in empty]
 
 
 def kernels(node: orm.Node) -> dict[str, Any]:

@@ -141,6 +141,7 @@ def test_plot_with_reference_dispersion(bands, tmp_path):
         (('--output', 'a.xyz'), 'cannot write a.xyz'),
         (('--reference', 'Experiment'), "reference: 'Experiment' is not LABEL=TC"),
         (('--output', '/nowhere/a.pdf'), 'No such file'),
+        (('--harmonic', '999999'), "'--harmonic'"),
     ],
 )
 def test_plot_refused(bands, arguments, message):

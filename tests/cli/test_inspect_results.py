@@ -150,3 +150,18 @@ def test_plot_imported(aiida_profile_clean, tmp_path):
     result = invoke(cmd_plot, node.pk, '--output', tmp_path / 'a.pdf')
     assert result.exit_code == 0
     assert (tmp_path / 'a-alpha2f.csv').exists()
+
+
+def test_plot_not_superconducting(nodes, kernels, tmp_path):
+    """A result without a gap is drawn as far as it goes."""
+    normal = replace(
+        kernels['superconductivity'],
+        solutions=(),
+        gap_edges=(),
+        sensitivity=np.zeros(0),
+        sensitivity_frequencies=np.zeros(0),
+    )
+    node = SuperconductivityData.from_kernel(normal).store()
+    result = invoke(cmd_plot, node.pk, '--kind', 'all', '--output', tmp_path / 'n.pdf')
+    assert result.exit_code == 0, result.output
+    assert [path.name for path in tmp_path.glob('*.pdf')] == ['n-critical-temperature.pdf']
