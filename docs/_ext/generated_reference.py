@@ -26,6 +26,8 @@ def setup(app):
     """Register the generator and the treatment of docstrings."""
     app.connect('builder-inited', write_pages)
     app.connect('autodoc-process-docstring', escape_formulas)
+    for part in ('description', 'epilog', 'options'):
+        app.connect(f'sphinx-click-process-{part}', escape_help)
     return {'parallel_read_safe': True}
 
 
@@ -78,13 +80,23 @@ def entry_point_section(entry):
         '',
     ]
     codes = sorted(resource.spec().exit_codes.items(), key=lambda item: item[1].status)
-    lines += [f'- **{code.status}** ``{label}``: {escape(code.message)}' for label, code in codes]
+    lines += [f'- **{code.status}** ``{label}``: {escape_plain(code.message)}' for label, code in codes]
     return page(f'``{entry.name}``', *lines, '', underline='~')
 
 
 def escape_formulas(app, what, name, obj, options, lines):
     """Keep |e|², a* and x_ν in docstrings from being read as markup."""
     lines[:] = escape('\n'.join(lines)).split('\n')
+
+
+def escape_help(app, context, lines):
+    """Keep names like dyn_pop3_ and formulas in the help of commands from being read as markup."""
+    lines[:] = escape('\n'.join(lines)).split('\n')
+
+
+def escape_plain(text):
+    """Escape a text that has no markup at all."""
+    return escape(text.replace('`', r'\`'))
 
 
 def escape(text):
