@@ -134,7 +134,7 @@ def checked_truncation(spectral: SpectralFunction, settings: Settings) -> Trunca
 
 def prepare(spectral: SpectralFunction, settings: Settings) -> Search:
     """Return the search for T_c, with λ(ν) tabulated."""
-    lowest = settings.lowest_temperature or 1e-4 * spectral.omega_log * KELVIN_PER_MEV
+    lowest = settings.lowest_temperature or 1e-4 * spectral.omega_max * KELVIN_PER_MEV
     truncation = checked_truncation(spectral, settings)
     # The gap is wanted at a fraction of a T_c that may be the lowest temperature itself.
     coldest = lowest * min((*settings.reduced_temperatures, 1.0))

@@ -2,7 +2,9 @@
 
 *rescaled*: μ* belongs to ω_ref and is carried to the cutoff ω_c of the Matsubara sums,
 1/μ*_N = 1/μ* + ln(ω_ref/ω_c) (P. Morel and P. W. Anderson, Phys. Rev. 125, 1263 (1962)); T_c converges with ω_c.
-*raw*: the given μ* is used at the cutoff as it stands, whatever the cutoff; T_c grows with ω_c without end.
+*raw*: the given μ* is used at the cutoff as it stands, whatever the cutoff; T_c grows with ω_c without end. As N is an
+integer, the sums end within half a step of ω_c, not at it: the raw μ* is carried over that distance, which makes
+T_c(ω_c) a smooth function.
 """
 
 from __future__ import annotations
@@ -65,6 +67,10 @@ class Truncation:
     fewest: int = FEWEST
     boundary: Boundary = 'middle'
 
+    def origin(self, convention: Convention) -> float:
+        """Return the frequency to which a given μ* belongs [meV]."""
+        return self.reference if convention == 'rescaled' else self.cutoff
+
     def number(self, temperature: float) -> int:
         """Return N, the number of ω_n = (2n+1)πk_BT, n ≥ 0, below the cutoff at T [K]."""
         return max(self.fewest, math.ceil(self.cutoff / spacing(temperature) - 0.5))
@@ -75,15 +81,11 @@ class Truncation:
 
     def coulomb(self, mu_star: float, convention: Convention, temperature: float, number: int) -> float:
         """Return μ*_N, ∞ where the rescaled one has no meaning."""
-        if convention == 'raw':
-            return mu_star
-        return rescale(mu_star, self.reference, self.frequency(temperature, number))
+        return rescale(mu_star, self.origin(convention), self.frequency(temperature, number))
 
     def original(self, coulomb: float, convention: Convention, temperature: float, number: int) -> float:
         """Return the μ* of which μ*_N = ``coulomb``: the inverse of ``coulomb``."""
-        if convention == 'raw':
-            return coulomb
-        return coulomb / (1 - coulomb * math.log(self.reference / self.frequency(temperature, number)))
+        return coulomb / (1 - coulomb * math.log(self.origin(convention) / self.frequency(temperature, number)))
 
     def check(self, mu_star: float) -> None:
         """Refuse a μ* that has no counterpart at the cutoff.
@@ -91,8 +93,13 @@ class Truncation:
         :raises KernelError: ``ERROR_COULOMB_POLE``.
         """
         if math.isinf(rescale(mu_star, self.reference, self.cutoff)):
-            raise KernelError(
-                'ERROR_COULOMB_POLE',
-                f'mu_stars: μ* = {mu_star} at ω_ref = {self.reference:.4g} meV has no counterpart at the cutoff of '
-                f'{self.cutoff:.4g} meV: lower cutoff_factor or μ*, or give the μ* of a higher omega_ref',
-            )
+            raise pole_error(mu_star, self.reference, self.cutoff)
+
+
+def pole_error(mu_star: float, reference: float, cutoff: float) -> KernelError:
+    """Return the failure of a μ* that has no counterpart at a cutoff [meV]."""
+    return KernelError(
+        'ERROR_COULOMB_POLE',
+        f'mu_stars: μ* = {mu_star} at ω_ref = {reference:.4g} meV has no counterpart at the cutoff {cutoff:.4g} meV: '
+        f'lower cutoff_factor (or fewest_frequencies) or μ*, or give the μ* of a higher omega_ref',
+    )

@@ -22,7 +22,7 @@ from scipy.linalg import LinAlgError, cho_factor, cho_solve, hankel, toeplitz
 
 from aiida_clathrate.kernels.allen_dynes import allen_dynes
 from aiida_clathrate.kernels.io import KernelError
-from aiida_clathrate.kernels.matsubara.coulomb import LARGEST, Convention, Truncation, spacing
+from aiida_clathrate.kernels.matsubara.coulomb import LARGEST, Convention, Truncation, pole_error, spacing
 from aiida_clathrate.kernels.matsubara.interaction import Interaction
 from aiida_clathrate.kernels.matsubara.sums import basis, correlations, pair_sum, sparse_basis
 from aiida_clathrate.kernels.spectral import SpectralFunction
@@ -190,7 +190,7 @@ class Search:
                 # In −1/(1 + μ), which is monotonic in μ, the pole of μ_crit at low temperatures is an ordinary point.
                 residual = 1 / (1 + target) - 1 / (1 + point.coulomb)
                 slope = point.slope / (1 + point.coulomb) ** 2
-                if convention == 'rescaled' and math.isfinite(target):
+                if math.isfinite(target):
                     slope -= (target / (1 + target)) ** 2
                 # Far from the root only the sign is used.
                 step = -residual / slope if slope < 0 else math.copysign(LARGEST_STEP, residual)
@@ -208,6 +208,9 @@ class Search:
             if bracket[0] > 0 and not bracket[0] < temperature < bracket[1]:
                 temperature = math.sqrt(bracket[0] * bracket[1])
             temperature = min(max(temperature, self.lowest), upper)
+        size = number or self.truncation.number(bracket[1])
+        if math.isinf(self.truncation.coulomb(mu_star, convention, bracket[1], size)):
+            raise pole_error(mu_star, self.truncation.reference, self.truncation.frequency(bracket[1], size))
         raise KernelError(
             'ERROR_NOT_CONVERGED', f'T_c for μ* = {mu_star} was not found between {bracket[0]} and {bracket[1]} K'
         )

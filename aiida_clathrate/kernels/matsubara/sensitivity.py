@@ -4,7 +4,7 @@ At T_c, vᵀMv = 0. To first order only M changes, not v: with c_l = ∂(vᵀAv)
 
     δ ln T_c = (½ Σ_l c_l δλ_l + δμ*_N)/(dμ_crit/d ln T − dμ*_N/d ln T).
 
-All derivatives are at a fixed number of frequencies.
+All derivatives are at a fixed number of frequencies, fixed ω_ref and fixed ω_c.
 """
 
 from __future__ import annotations
@@ -58,8 +58,7 @@ class Response:
     ) -> NDArray[np.float64]:
         """Return α = −d ln T_c/d ln M for all masses together, or for each species.
 
-        λ_i does not depend on the masses, ω_i ∝ M^−½. ω_ref is held: it belongs to the electrons. With N held, the
-        cutoff follows the phonons.
+        λ_i does not depend on the masses, ω_i ∝ M^−½. ω_ref is held: it belongs to the electrons.
 
         :param shares: Σ |e_i|² over the atoms of each species, shape (n, species). Then each line is only shifted:
             the mixing of modes by a change of one mass is left out. It cancels in the sum over species.
@@ -108,11 +107,8 @@ def response(
     if point is None:
         raise KernelError('ERROR_NOT_CONVERGED', f'{critical.temperature} K is not the T_c of μ* = {mu_star}')
     coulomb = truncation.coulomb(mu_star, convention, point.temperature, point.number)
-    if convention == 'rescaled':
-        slope, carried = point.slope - coulomb**2, (coulomb / mu_star) ** 2 if mu_star else 1.0
-    else:
-        slope, carried = point.slope, 1.0
-    scale = point.temperature / slope
+    carried = (coulomb / mu_star) ** 2 if mu_star else 1.0
+    scale = point.temperature / (point.slope - coulomb**2)
     return Response(
         temperature=point.temperature,
         bosonic=spacing(point.temperature) * np.arange(1, 2 * point.number, dtype=np.float64),

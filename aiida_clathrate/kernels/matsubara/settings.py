@@ -19,7 +19,7 @@ class Settings:
     :param cutoff_factor: ω_c in units of ω_max.
     :param boundary: end of the sums to which μ* is carried, ``middle`` or ``next``; see ``Truncation``.
     :param fewest_frequencies: N is at least this.
-    :param lowest_temperature: below, nothing is looked for [K]; 10⁻⁴ ω_log/k_B by default.
+    :param lowest_temperature: below, nothing is looked for [K]; 10⁻⁴ ω_max/k_B by default.
     :param stated_mu_star: the μ* of gap, sensitivity and spread; the first of ``mu_stars`` by default.
     :param reduced_temperatures: T/T_c of the gap, in (0, 1); none to leave it out.
     :param smearing: index of the broadening.

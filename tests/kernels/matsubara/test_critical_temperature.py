@@ -98,7 +98,7 @@ def test_curve(spectral, convention):
 
 @pytest.mark.parametrize('convention', ['rescaled', 'raw'])
 def test_scaling(spectral, convention):
-    """ω → sω gives T_c → sT_c, to rounding."""
+    """ω → sω, cutoff and ω_ref with it, gives T_c → sT_c to rounding: then the isotope coefficient is one half."""
     stretched = SpectralFunction(3.7 * spectral.frequencies, spectral.couplings)
     ratio = (
         search_for(stretched).critical_temperature(0.1, convention).temperature
@@ -124,6 +124,16 @@ def test_boundary(spectral):
         for boundary in ('middle', 'next')
     )
     assert first == pytest.approx(second, rel=2e-4)
+
+
+def test_raw_is_continuous():
+    """The raw T_c has no steps where the number of frequencies changes, even where repulsion nearly wins."""
+    spectral = SpectralFunction(np.array([12.0, 30.0]), np.array([0.2, 0.25]))
+    cutoffs = np.linspace(10, 10.05, 6)
+    found = [search_for(spectral, cutoff=cutoff).critical_temperature(0.28, 'raw') for cutoff in cutoffs]
+    temperatures = np.array([solution.temperature for solution in found])
+    assert len({solution.number for solution in found}) > 1
+    assert np.diff(temperatures, 2) == pytest.approx(0, abs=2e-4 * temperatures[0])
 
 
 def test_repulsion_wins():
