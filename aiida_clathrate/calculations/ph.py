@@ -26,8 +26,9 @@ class PhononCalculation(PhCalculation):
         creator = parent.creator
         if creator is not None and creator.process_class is PhononCalculation:
             path = PurePosixPath(parent.get_remote_path())
-            folders = [self._FOLDER_DYNAMICAL_MATRIX]
+            matrices = self._FOLDER_DYNAMICAL_MATRIX
+            # The plugin has just made this folder: only what is in it may be copied.
+            calcinfo.remote_copy_list.append((parent.computer.uuid, str(path / matrices / '*'), matrices))
             if creator.inputs.parameters['INPUTPH'].get('electron_phonon'):
-                folders.append(COUPLING_FOLDER)
-            calcinfo.remote_copy_list += [(parent.computer.uuid, str(path / name), '.') for name in folders]
+                calcinfo.remote_copy_list.append((parent.computer.uuid, str(path / COUPLING_FOLDER), '.'))
         return calcinfo

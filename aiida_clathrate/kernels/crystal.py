@@ -12,6 +12,8 @@ import numpy as np
 import spglib
 from numpy.typing import NDArray
 
+from aiida_clathrate.kernels.spglib_search import search
+
 if TYPE_CHECKING:
     from ase import Atoms
 
@@ -78,7 +80,7 @@ class Crystal:
 
     @property
     def formula(self) -> str:
-        """Return the formula of the cell in Hill's order, for instance ``B6C6KRb``."""
+        """Return the formula of the cell in Hill's order, for instance ``C6B6KRb``."""
         counts = Counter(self.symbols)
         order = sorted(
             counts, key=lambda name: (name != 'C', name != 'H', name) if 'C' in counts else (True, True, name)
@@ -98,7 +100,7 @@ class Crystal:
 
     def space_group(self, tolerance: float = 1e-4) -> str:
         """Return international symbol and number, for instance ``Pm-3 (200)``; ``tolerance`` in Å."""
-        name = spglib.get_spacegroup(self.spglib_cell, symprec=tolerance)
+        name = search(spglib.get_spacegroup, self.spglib_cell, symprec=tolerance)
         if name is None:
             raise ValueError(f'crystal: spglib finds no space group within {tolerance} Å')
         return str(name)

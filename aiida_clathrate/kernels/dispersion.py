@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from aiida_clathrate.kernels.crystal import Crystal
 from aiida_clathrate.kernels.dynamical_matrix import DynamicalMatrices, Level, diagonalise
 from aiida_clathrate.kernels.fourier import force_constants
+from aiida_clathrate.kernels.spglib_search import search
 
 
 @dataclass(frozen=True)
@@ -138,13 +139,13 @@ def _standard_path(
     structure: tuple[list[list[float]], list[list[float]], list[int]], tolerance: float
 ) -> tuple[dict[str, Any], NDArray[np.float64]]:
     """Return what seekpath finds and its primitive lattice vectors in terms of those of the structure, shape (3, 3)."""
+    dataset = search(spglib.get_symmetry_dataset, structure, symprec=tolerance)
+    if dataset is None:
+        raise ValueError(f'spglib finds no symmetry within {tolerance} Å; check the structure')
     with warnings.catch_warnings():
         # seekpath reads spglib's dataset in a way that spglib will drop.
         warnings.simplefilter('ignore', DeprecationWarning)
         found = seekpath.get_path(structure, symprec=tolerance)
-    dataset = spglib.get_symmetry_dataset(structure, symprec=tolerance)
-    if dataset is None:
-        raise ValueError(f'spglib finds no symmetry within {tolerance} Å; check the structure')
     # Both standard lattices are turned against the crystal; columns turn by R, so rows turn back by R.
     lattice = found['primitive_lattice'] @ dataset.std_rotation_matrix
     transformation = lattice @ np.linalg.inv(np.array(structure[0]))

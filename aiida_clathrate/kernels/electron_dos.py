@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from aiida_clathrate.kernels.crystal import Crystal
 from aiida_clathrate.kernels.dynamical_matrix import mesh_index, mesh_points
+from aiida_clathrate.kernels.spglib_search import search
 
 
 @dataclass(frozen=True)
@@ -62,7 +63,7 @@ def unfold(
     crystal: Crystal, mesh: tuple[int, int, int], kpoints: NDArray[np.float64], eigenvalues: NDArray[np.float64]
 ) -> NDArray[np.float64]:
     """Return the eigenvalues on the whole mesh, shape (prod(mesh), bands), by symmetry and time reversal."""
-    dataset = spglib.get_symmetry(crystal.spglib_cell, symprec=1e-4)
+    dataset = search(spglib.get_symmetry, crystal.spglib_cell, symprec=1e-4)
     if dataset is None:
         raise ValueError('spglib finds no symmetry of the crystal')
     # Positions turn with R, fractional wave vectors with the inverse transpose: over the group, with Rᵀ.

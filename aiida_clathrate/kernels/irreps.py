@@ -19,6 +19,7 @@ from phonopy.phonon.character_table import CharTableEntry, character_table
 
 from aiida_clathrate.kernels.crystal import Crystal
 from aiida_clathrate.kernels.space_group import space_group
+from aiida_clathrate.kernels.spglib_search import search
 from aiida_clathrate.kernels.symmetry import representation
 
 #: Modes closer than that are degenerate: matrices that have the symmetry repeat frequencies to rounding [meV].
@@ -91,7 +92,7 @@ def irreps(
 
 def _point_group(rotations: NDArray[np.int64]) -> tuple[str, NDArray[np.float64]]:
     """Return the symbol of the point group and its axes as columns in terms of those of the crystal."""
-    found = spglib.get_pointgroup(np.unique(rotations, axis=0))
+    found = search(spglib.get_pointgroup, np.unique(rotations, axis=0))
     if found is None:
         raise ValueError('the rotations that leave q where it is form no point group')
     return found[0].strip(), np.asarray(found[2], dtype=np.float64)

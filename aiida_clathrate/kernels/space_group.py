@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from aiida_clathrate.kernels.crystal import Crystal
 from aiida_clathrate.kernels.dynamical_matrix import mesh_index, mesh_points
+from aiida_clathrate.kernels.spglib_search import search
 
 
 @dataclass(frozen=True)
@@ -69,7 +70,7 @@ def space_group(crystal: Crystal, tolerance: float = 1e-4) -> SpaceGroup:
     :param tolerance: by how much atoms may miss their ideal positions [Å].
     :raises ValueError: if spglib finds no operations, or one that does not map the atoms within ten tolerances.
     """
-    found = spglib.get_symmetry(crystal.spglib_cell, symprec=tolerance)
+    found = search(spglib.get_symmetry, crystal.spglib_cell, symprec=tolerance)
     if found is None:
         raise ValueError(f'{crystal.formula}: spglib finds no symmetry within {tolerance} Å; check the structure')
     rotations = np.array(found['rotations'], dtype=np.int64)

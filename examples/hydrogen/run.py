@@ -1,7 +1,7 @@
 """T_c of atomic metallic hydrogen, I4₁/amd, at 500 GPa: relaxation, phonons, coupling and Eliashberg equations.
 
-Needs the codes and the pseudopotential family that ``demo.sh`` sets up. Run again, it goes on with the run that is under
-way, or shows the one that has finished.
+Needs the codes and the pseudopotential family that ``demo.sh`` sets up. Run again, it goes on with the run that is
+under way, or shows the one that has finished.
 """
 
 import sys

@@ -10,6 +10,7 @@ from ase.data import atomic_masses, atomic_numbers
 from numpy.typing import NDArray
 
 from aiida_clathrate.kernels.crystal import Crystal
+from aiida_clathrate.kernels.spglib_search import search
 
 #: A chemical symbol and one of the equivalent positions, in fractions of the conventional cell.
 Site = tuple[str, tuple[float, float, float]]
@@ -49,8 +50,8 @@ def crystal_from_sites(hall_number: int, cell: NDArray[np.float64], sites: Seque
     for symbol, _ in sites:
         if atomic_numbers.get(symbol, 0) == 0:
             raise ValueError(f'structure: {symbol!r} is not a chemical element')
-    group = spglib.get_spacegroup_type(hall_number)
-    operations = spglib.get_symmetry_from_database(hall_number)
+    group = search(spglib.get_spacegroup_type, hall_number)
+    operations = search(spglib.get_symmetry_from_database, hall_number)
     if group is None or operations is None:
         raise ValueError(f'structure: {hall_number} is no number of a space group setting; they go from 1 to 530')
     rows = PRIMITIVE[group.hall_symbol.lstrip('-')[0]] if primitive else PRIMITIVE['P']
