@@ -15,7 +15,7 @@ python examples/hydrogen/run.py
 pk=$(cat demo-results/pk)
 echo
 aiida-clathrate show "$pk"
-aiida-clathrate plot "$pk" --output demo-results
+aiida-clathrate plot "$pk" --kind all --output demo-results/hydrogen.png
 cat <<END
 
 Look further (after \`source scripts/activate.sh\`):
