@@ -48,6 +48,7 @@ def test_aluminium(build):
     """Relaxation, N(E_F), phonons and coupling; λ of each mode as ph.x prints it."""
     results, node = run_get_node(build(pressure=5.0))
     assert node.is_finished_ok, node.exit_message
+    assert all(called.is_finished_ok for called in node.called_descendants)
     assert results['structure'].get_cell_volume() < 3.95**3 / 4
     summary = results['output_parameters']
     assert summary['space_group'] == 'Fm-3m (225)'

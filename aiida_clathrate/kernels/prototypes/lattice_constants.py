@@ -45,7 +45,7 @@ TABLE: dict[str, tuple[tuple[float, float, str], ...]] = {
     'B12': ((0, 4.908, 'B. F. Decker and J. S. Kasper, Acta Cryst. 12, 503 (1959)'),),
     'F2': ((0, 5.50, 'L. Meyer et al., J. Chem. Phys. 49, 1902 (1968), 23 K'),),
     'Na-hP4': ((320, 2.784, 'Y. Ma et al., Nature 458, 182 (2009)'),),
-    'H-I41amd': ((500, 1.2278, THEORY),),
+    'H-I41amd': ((500, 1.2059, THEORY),),
 }
 #: C–C in diamond at 0 GPa [Å], for the estimate of carbon cages of four-fold coordination.
 DIAMOND_BOND = 1.545
@@ -55,7 +55,7 @@ AXIS_RATIOS = {
     'hP4': 3.873 / 2.784,
     'graphite': 6.711 / 2.464,
     'B12': 12.566 / 4.908,
-    'H-I41amd': 3.0327 / 1.2278,
+    'H-I41amd': 3.1352 / 1.2059,
 }
 #: Atoms in the conventional cell.
 ATOMS = {'bcc': 2, 'fcc': 4, 'hcp': 2, 'cI16': 16, 'hP4': 4}
