@@ -195,7 +195,7 @@ def run(scalars: Scalars, arrays: Arrays) -> tuple[Scalars, Arrays]:
     modes = ModeCouplings(arrays['frequencies'], arrays['weights'], arrays['couplings'], arrays['smearings'])
     if settings.smearing >= len(modes.smearings):
         raise ValueError(f'smearing: {settings.smearing} is not the index of one of {len(modes.smearings)} broadenings')
-    order = line_order(modes, settings.smearing)
+    order = modes.line_order(settings.smearing)
     extras = Extras(
         errors=mode_errors(modes, arrays, settings.smearing),
         smearings=tuple(modes.smearings.tolist()),
@@ -209,15 +209,9 @@ def run(scalars: Scalars, arrays: Arrays) -> tuple[Scalars, Arrays]:
     return results, tables
 
 
-def line_order(modes: ModeCouplings, smearing: int) -> NDArray[np.int64]:
-    """Return the flat indices of the modes that become the lines of ``ModeCouplings.spectral``, in their order."""
-    coupled = np.flatnonzero((modes.couplings[smearing] * modes.weights[:, None]).ravel() > 0)
-    return coupled[np.argsort(modes.frequencies.ravel()[coupled], kind='stable')]
-
-
 def mode_errors(modes: ModeCouplings, arrays: Arrays, smearing: int) -> ModeErrors | None:
     """Return the errors of the lines of one broadening, or ``None`` if ``arrays`` has none."""
-    order = line_order(modes, smearing)
+    order = modes.line_order(smearing)
     columns: dict[str, NDArray[Any] | None] = {}
     for name in ('frequency_errors', 'coupling_errors', 'error_groups'):
         column = arrays.get(name)

@@ -99,11 +99,45 @@ def test_atoms(pair):
     np.testing.assert_allclose(couplings.atom_weights.sum(axis=-1), 1)
 
 
+def test_policy(pair):
+    """A policy that does not exist, or that leaves nothing, is refused by name."""
+    coupling, matrices = pair
+    with pytest.raises(ValueError, match="gamma: 'Drop' is none of zero, drop"):
+        mode_couplings(coupling, matrices, gamma='Drop')
+    coupling = replace(coupling, mesh=(1, 1, 1), matrices=coupling.matrices[:, :1])
+    matrices = replace(matrices, mesh=(1, 1, 1), force_constants=matrices.force_constants[:1])
+    with pytest.raises(ValueError, match='drop leaves no wave vector'):
+        mode_couplings(coupling, matrices, gamma='drop')
+
+
 def test_table():
     """A table passes through the q-resolved form unchanged."""
     spectral = SpectralFunction.from_table(np.linspace(0, 10, 11), np.linspace(0, 1, 11))
     again = ModeCouplings.from_spectral(spectral).spectral()
     np.testing.assert_array_equal(again.couplings, spectral.couplings)
+
+
+@pytest.mark.parametrize(
+    ('change', 'message'),
+    [
+        ({'couplings': np.array([[[0.1, -0.1]]])}, 'couplings must not be negative, as -0.1 is'),
+        ({'couplings': np.array([[[0.1, np.nan]]])}, 'must be finite'),
+        ({'couplings': np.array([[[0.1]]])}, 'couplings of shape'),
+        ({'weights': np.array([0.5])}, 'sum to 1, not to 0.5'),
+        ({'weights': np.array([-1.0])}, 'weights must not be negative'),
+    ],
+)
+def test_impossible_couplings(change, message):
+    """Couplings that no crystal has are refused, not left out."""
+    table = {'frequencies': np.array([[10.0, 20.0]]), 'weights': np.ones(1), 'smearings': np.zeros(1)}
+    with pytest.raises(ValueError, match=message):
+        ModeCouplings(**({**table, 'couplings': np.array([[[0.1, 0.2]]])} | change))
+
+
+def test_no_linewidths():
+    """A table has no N(E_F), hence no linewidths."""
+    with pytest.raises(ValueError, match=r'need N\(E_F\)'):
+        _ = ModeCouplings.from_spectral(SpectralFunction(np.ones(1), np.ones(1))).linewidths
 
 
 @pytest.mark.parametrize(

@@ -24,3 +24,9 @@ def hydrogen():
 def aluminium():
     """Return the files of aluminium."""
     return unpack('aluminium')
+
+
+@pytest.fixture(scope='session')
+def shifted():
+    """Return the files of aluminium on a shifted mesh."""
+    return unpack('aluminium-shifted')
