@@ -11,6 +11,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
+from itertools import chain
 from typing import Literal, get_args
 
 import numpy as np
@@ -123,6 +124,9 @@ def read_alpha2f(text: str, name: str, units: Units | None = None) -> Alpha2FTab
     frequencies, columns = MEV_PER[unit] * table[:, 0], table[:, 1:].T
     if np.abs(table).max() > 1e12:
         raise lines.error('numbers above 10¹² cannot be right')
+    if len(falls := np.flatnonzero(np.diff(table[:, 0]) <= 0)):
+        before, after = table[falls[0] : falls[0] + 2, 0]
+        raise ValueError(f'{name}: ω must ascend, not go from {before:g} to {after:g} {unit}: sort the rows by ω')
     return _FORMS[kind](text, Alpha2FTable(name, kind, unit, frequencies, columns, ()))
 
 
@@ -160,12 +164,27 @@ def _read_rows(text: str, name: str, kind: str) -> tuple[list[list[float]], Line
         if kind != 'columns' and rows and _TAIL.match(line):
             break
         row = lines.parse(line)
-        if rows and len(row) != len(rows[0]):
+        if kind != 'qe-matdyn' and rows and len(row) != len(rows[0]):
             raise lines.error(f'need {len(rows[0])} numbers as in the rows before, not {len(row)}')
         rows.append(row)
-    if kind == 'qe-matdyn' and not re.match(r'\s*lambda\s*=', line):
-        raise lines.error('the last line "lambda = …" is missing: the file is incomplete')
+    if kind == 'qe-matdyn':
+        if not re.match(r'\s*lambda\s*=', line):
+            raise lines.error('the last line "lambda = …" is missing: the file is incomplete')
+        rows = _joined(rows, lines)
     return rows, lines
+
+
+def _joined(rows: list[list[float]], lines: Lines) -> list[list[float]]:
+    """Return the rows of a table in which each may stand on several lines.
+
+    matdyn.x before version 6 wrote ω and the total on one line and the modes on others, six on each: the numbers of
+    the lines repeat with the rows.
+    """
+    lengths = [len(row) for row in rows]
+    for count in range(1, max(len(rows) // 2, 1) + 1):
+        if len(rows) % count == 0 and lengths == lengths[:count] * (len(rows) // count):
+            return [list(chain(*rows[start : start + count])) for start in range(0, len(rows), count)]
+    raise lines.error('the rows of this table do not have equal numbers of columns: the file is damaged')
 
 
 def _is_heading(line: str, kind: str) -> bool:

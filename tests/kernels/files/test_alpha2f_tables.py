@@ -23,6 +23,33 @@ def test_matdyn(hydrogen):
     assert table.spectral().coupling == pytest.approx(printed, rel=1e-3)
 
 
+@pytest.mark.parametrize(('first', 'width'), [(2, 6), (2, 4), (3, 3), (8, 8)])
+def test_wrapped(hydrogen, first, width):
+    """A row may stand on several lines, as in old versions of matdyn.x."""
+    wrapped = []
+    for line in hydrogen['a2F.dos5'].splitlines():
+        numbers = line.split()
+        if len(numbers) == 8:
+            wrapped += [' '.join(numbers[:first])]
+            wrapped += [' '.join(numbers[start : start + width]) for start in range(first, 8, width)]
+        else:
+            wrapped.append(line)
+    whole, again = (read_alpha2f(text, 'a2F.dos5') for text in (hydrogen['a2F.dos5'], '\n'.join(wrapped) + '\n'))
+    assert np.array_equal(again.frequencies, whole.frequencies)
+    assert np.array_equal(again.values, whole.values)
+    assert np.array_equal(again.modes, whole.modes)
+
+
+def test_descending(hydrogen):
+    """A table from high to low ω is refused, with what to do, and so is one that lost a number."""
+    head, rows = hydrogen['a2F.dos5'].splitlines()[:5], hydrogen['a2F.dos5'].splitlines()[5:-1]
+    last = hydrogen['a2F.dos5'].splitlines()[-1]
+    with pytest.raises(ValueError, match=r'a2F\.dos5: ω must ascend, not go from 0\.0268409 to .* Ry: sort the rows'):
+        read_alpha2f('\n'.join([*head, *rows[::-1], last]), 'a2F.dos5')
+    with pytest.raises(ValueError, match='equal numbers of columns'):
+        read_alpha2f('\n'.join([*head, *rows[:-1], rows[-1].rsplit(maxsplit=1)[0], last]), 'a2F.dos5')
+
+
 def test_matdyn_negative(hydrogen):
     """Interpolated matrices make α²F negative: refused, with the frequency."""
     with pytest.raises(ValueError, match=r'a2F\.dos5, column 0 \(total\): .* must not be negative, as at 8'):
