@@ -30,3 +30,9 @@ def aluminium():
 def shifted():
     """Return the files of aluminium on a shifted mesh."""
     return unpack('aluminium-shifted')
+
+
+@pytest.fixture(scope='session')
+def interpolated():
+    """Return the files of aluminium with what matdyn.x and lambda.x made of them."""
+    return unpack('aluminium-interpolated')

@@ -9,20 +9,13 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from aiida_clathrate.kernels.alpha2f import (
-    ModeCouplings,
-    between_modes,
-    check_strengths,
-    half_inverse_squares,
-    mode_couplings,
-)
-from aiida_clathrate.kernels.dynamical_matrix import diagonalise
-from aiida_clathrate.kernels.files.qe_dyn import parse_dyn, parse_dyn_files, write_dyn_files
+from aiida_clathrate.kernels.alpha2f import mode_couplings
+from aiida_clathrate.kernels.files.qe_dyn import parse_dyn_files, write_dyn_files
 from aiida_clathrate.kernels.files.qe_elph import parse_elph, read_elph_files, write_elph_files
 from aiida_clathrate.kernels.files.qe_linewidths import check_linewidths, read_linewidths
 from aiida_clathrate.kernels.io import KernelError
 from aiida_clathrate.kernels.sum_rule import impose_sum_rule
-from aiida_clathrate.kernels.units import KELVIN_PER_MEV, MEV_PER_GHZ, RYDBERG
+from aiida_clathrate.kernels.units import MEV_PER_GHZ, RYDBERG
 
 
 def printed(texts, pattern):
@@ -56,37 +49,6 @@ def test_tetrahedra(aluminium):
     assert len(lines) == 3
     assert lines[1].couplings[0] == pytest.approx([0.0270, 0.0270, 0.0665])
     assert check_linewidths(couplings, lines, dyn) < 0.0051 * MEV_PER_GHZ
-
-
-def test_alpha2f_x(shifted):
-    """λ of each mode, λ and ω_log are those of alpha2f.x, which reads λ_qν with the four decimals of ph.x.
-
-    Debian's alpha2f.x 6.7 gives the last star the whole weight, whatever the mesh: changing λ of the others changes
-    nothing. Its own weights are therefore compared with, and the right ones beside them.
-    """
-    frequencies, couplings, weights = [], [], []
-    for star in (1, 2):
-        dyn, line = parse_dyn(shifted[f'sdyn{star}'], 'sdyn'), printed(shifted, rf'sdyn{star}\.elph\.\d')[0]
-        elph = parse_elph(shifted[f'elph_dir/a2Fq2r.51.{star}'], 'a2Fq2r', 1)
-        own, vectors = diagonalise(dyn.force_constants, dyn.crystal.masses)
-        qpoints = elph.qpoints @ dyn.crystal.cell.T / dyn.alat
-        order = [int(np.flatnonzero(np.abs(qpoints - q).max(axis=1) < 1e-6)[0]) for q in dyn.qpoints]
-        strengths = check_strengths(between_modes(elph.matrices[None, order], vectors, dyn.crystal.masses), own)
-        found = strengths[0] * half_inverse_squares(own) / elph.density_of_states
-        # Each member of the star has the same λ; half a unit of the last decimal is what rounding may do.
-        assert np.abs(found - line.couplings).max() < 0.51e-4
-        frequencies.append(own[0])
-        couplings.append(np.round(found[0], 4))
-        halves = 2 * dyn.qpoints - 0.5
-        weights.append(np.sum(np.abs(halves - np.round(halves)).max(axis=1) < 1e-6) / 8)
-    modes = ModeCouplings(np.array(frequencies), np.array([0.0, 1.0]), np.array([couplings]), np.zeros(1))
-    theirs = dict(re.findall(r'(lambda|omega_ln \[K\]) :\s+(\S+)', shifted['alpha2f.out'].partition('directly')[2]))
-    assert modes.spectral().coupling == pytest.approx(float(theirs['lambda']), abs=1e-12)
-    # ω² is printed with six digits.
-    omega_log = modes.spectral().omega_log * KELVIN_PER_MEV
-    assert omega_log == pytest.approx(float(theirs['omega_ln [K]']), rel=1e-6)
-    assert weights == [0.25, 0.75]
-    assert replace(modes, weights=np.array(weights)).spectral().coupling == pytest.approx(0.34355)
 
 
 def test_degenerate(hydrogen):
