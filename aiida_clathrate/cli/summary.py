@@ -114,13 +114,16 @@ def structure(node: orm.StructureData) -> Section:
 def dynamical_matrices(node: Any) -> Section:
     """Describe Φ(q)."""
     matrices = node.to_kernel()
-    frequency, qpoint = matrices.smallest_frequency()
+    smallest = matrices.smallest_frequency()
     rows = [
         ('formula', matrices.crystal.formula),
         ('level', matrices.level),
         *known(('pressure', matrices.pressure, 'GPa'), ('temperature', matrices.temperature, 'K')),
         ('q mesh', ' × '.join(str(division) for division in matrices.mesh)),
-        ('smallest frequency', f'{frequency:.3f} meV at q = {plain(qpoint.tolist())}'),
+        (
+            'smallest frequency',
+            'none' if smallest is None else f'{smallest[0]:.3f} meV at q = {plain(smallest[1].tolist())}',
+        ),
         ('highest frequency', f'{matrices.modes[0].max():.3f} meV'),
     ]
     return Section('dynamical matrices', rows)

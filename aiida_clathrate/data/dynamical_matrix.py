@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from typing import Any
 
 from aiida_clathrate.data.kernel_arrays import MeshArrayData
@@ -44,13 +43,11 @@ class DynamicalMatrixData(MeshArrayData):
         )
 
     def _attributes_of(self, kernel: DynamicalMatrices) -> dict[str, Any]:
-        frequency, qpoint = kernel.smallest_frequency()
-        # A single atom at Γ alone has no mode but the acoustic ones.
-        exists = math.isfinite(frequency)
+        frequency, qpoint = kernel.smallest_frequency() or (None, None)
         return self._crystal_attributes(kernel) | {
             'level': kernel.level,
             'pressure': None if kernel.pressure is None else float(kernel.pressure),
             'temperature': None if kernel.temperature is None else float(kernel.temperature),
-            'smallest_frequency': float(frequency) if exists else None,
-            'smallest_frequency_qpoint': [float(value) for value in qpoint] if exists else None,
+            'smallest_frequency': frequency,
+            'smallest_frequency_qpoint': None if qpoint is None else qpoint.tolist(),
         }

@@ -14,7 +14,7 @@ from typing import Literal, get_args
 import numpy as np
 from numpy.typing import NDArray
 
-from aiida_clathrate.kernels.crystal import Crystal
+from aiida_clathrate.kernels.crystal import Crystal, supercell_indices
 from aiida_clathrate.kernels.units import MEV_PER_SQRT_FORCE_CONSTANT_OVER_MASS
 
 Level = Literal['harmonic', 'sscha', 'hessian']
@@ -65,19 +65,21 @@ class DynamicalMatrices:
         """Return ħω(q, ν), shape (q, 3n) [meV], and eigenvectors as columns, shape (q, 3n, 3n)."""
         return diagonalise(self.force_constants, self.crystal.masses)
 
-    def smallest_frequency(self) -> tuple[float, NDArray[np.float64]]:
-        """Return the smallest ħω [meV], negative where imaginary, and its q; the acoustic modes of Γ left out."""
+    def smallest_frequency(self) -> tuple[float, NDArray[np.float64]] | None:
+        """Return the smallest ħω [meV], negative where imaginary, and its q; the acoustic modes of Γ left out.
+
+        ``None`` for a single atom at Γ alone, which has no other modes.
+        """
         frequencies, vectors = self.modes
         kept = np.setdiff1d(np.arange(frequencies.shape[1]), acoustic_modes(vectors[0], self.crystal.masses))
         candidates = [frequencies[0][kept].min(initial=np.inf), *frequencies[1:].min(axis=1)]
         index = int(np.argmin(candidates))
-        return float(candidates[index]), self.qpoints[index]
+        return (float(candidates[index]), self.qpoints[index]) if np.isfinite(candidates[index]) else None
 
 
 def mesh_points(mesh: tuple[int, int, int]) -> NDArray[np.float64]:
     """Return the fractional wave vectors of a mesh with Γ, last index fastest, shape (prod(mesh), 3)."""
-    points: NDArray[np.float64] = np.array(list(np.ndindex(*mesh)), dtype=np.float64) / np.array(mesh)
-    return points
+    return np.asarray(supercell_indices(mesh) / np.array(mesh))
 
 
 def mesh_index(mesh: tuple[int, int, int], qpoints: NDArray[np.float64], tolerance: float = 1e-4) -> NDArray[np.int64]:

@@ -126,7 +126,9 @@ def read_alpha2f(text: str, name: str, units: Units | None = None) -> Alpha2FTab
         raise lines.error('numbers above 10¹² cannot be right')
     if len(falls := np.flatnonzero(np.diff(table[:, 0]) <= 0)):
         before, after = table[falls[0] : falls[0] + 2, 0]
-        raise ValueError(f'{name}: ω must ascend, not go from {before:g} to {after:g} {unit}: sort the rows by ω')
+        raise ValueError(
+            f'{name}: frequencies must ascend, not go from {before:g} to {after:g} {unit}: sort the rows by ω'
+        )
     return _FORMS[kind](text, Alpha2FTable(name, kind, unit, frequencies, columns, ()))
 
 

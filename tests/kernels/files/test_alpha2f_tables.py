@@ -44,7 +44,9 @@ def test_descending(hydrogen):
     """A table from high to low ω is refused, with what to do, and so is one that lost a number."""
     head, rows = hydrogen['a2F.dos5'].splitlines()[:5], hydrogen['a2F.dos5'].splitlines()[5:-1]
     last = hydrogen['a2F.dos5'].splitlines()[-1]
-    with pytest.raises(ValueError, match=r'a2F\.dos5: ω must ascend, not go from 0\.0268409 to .* Ry: sort the rows'):
+    with pytest.raises(
+        ValueError, match=r'a2F\.dos5: frequencies must ascend, not go from 0\.0268409 to .* Ry: sort the rows'
+    ):
         read_alpha2f('\n'.join([*head, *rows[::-1], last]), 'a2F.dos5')
     with pytest.raises(ValueError, match='equal numbers of columns'):
         read_alpha2f('\n'.join([*head, *rows[:-1], rows[-1].rsplit(maxsplit=1)[0], last]), 'a2F.dos5')
