@@ -1,28 +1,24 @@
 """Closed formulas for T_c: quick estimates, and the start of the search for the converged one.
 
-W. L. McMillan, Phys. Rev. 167, 331 (1968); R. C. Dynes, Solid State Commun. 10, 615 (1972); P. B. Allen and
-R. C. Dynes, Phys. Rev. B 12, 905 (1975). They were fitted for 0 ≤ μ* ≤ 0.2; the last one differs from the converged
-solution by −5 to +11 %. Where the exponent has no meaning, because repulsion wins, they return ``None``, never zero.
+W. L. McMillan, Phys. Rev. 167, 331 (1968); P. B. Allen and R. C. Dynes, Phys. Rev. B 12, 905 (1975). They were fitted
+for 0 ≤ μ* ≤ 0.2; the last one differs from the converged solution by −5 to +11 %. Where the exponent has no meaning,
+because repulsion wins, they return ``None``, never zero.
 """
 
 from __future__ import annotations
 
 import math
-from typing import Literal
 
 from aiida_clathrate.kernels.spectral import SpectralFunction
 from aiida_clathrate.kernels.units import KELVIN_PER_MEV
 
-Average = Literal['log', 'mean']
 
-
-def mcmillan(spectral: SpectralFunction, mu_star: float, average: Average = 'log') -> float | None:
+def mcmillan(spectral: SpectralFunction, mu_star: float) -> float | None:
     """Return T_c [K] by McMillan's exponent, or ``None`` if there is no superconductivity.
 
-    T_c = ω̄/1.2 exp[−1.04 (1+λ)/(λ − μ*(1+0.62λ))].
+    T_c = ω_log/1.2 exp[−1.04 (1+λ)/(λ − μ*(1+0.62λ))], with ω_log for the average as in Allen and Dynes, eq. 2.
 
     :param mu_star: Coulomb pseudopotential μ*, at a cutoff of the order of the phonons [dimensionless].
-    :param average: ω̄. ``log``: ω_log, as in Allen and Dynes, eq. 2; ``mean``: ⟨ω⟩ = Σ λ_i ω_i/λ, as in Dynes.
     """
     if not 0 <= mu_star < math.inf:
         raise ValueError(f'mu_star: μ* is {mu_star}; the formulas hold for μ* ≥ 0')
@@ -30,10 +26,8 @@ def mcmillan(spectral: SpectralFunction, mu_star: float, average: Average = 'log
     attraction = coupling - mu_star * (1 + 0.62 * coupling)
     if attraction <= 0:
         return None
-    mean = float(spectral.couplings @ spectral.frequencies) / coupling
-    frequency = spectral.omega_log if average == 'log' else mean
     # Far below the smallest normal number the exponential is zero: no temperature at all.
-    return frequency * KELVIN_PER_MEV / 1.2 * math.exp(-1.04 * (1 + coupling) / attraction) or None
+    return spectral.omega_log * KELVIN_PER_MEV / 1.2 * math.exp(-1.04 * (1 + coupling) / attraction) or None
 
 
 def strong_coupling_factor(spectral: SpectralFunction, mu_star: float) -> float:

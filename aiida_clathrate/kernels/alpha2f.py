@@ -30,6 +30,8 @@ NEGATIVE_TOLERANCE = 1e-4
 DEGENERATE_TOLERANCE = 0.02
 #: Modes closer than this are degenerate by symmetry [meV]: symmetrised matrices repeat them to rounding.
 DEGENERACY = 1e-6
+#: Acoustic modes of Γ above this fraction of the highest mode are no rounding: the sum rule was not imposed.
+ACOUSTIC_TOLERANCE = 0.1
 
 
 @dataclass(frozen=True)
@@ -207,7 +209,7 @@ def check_positive(matrices: DynamicalMatrices, frequencies: NDArray[np.float64]
     """Refuse modes at or below zero, other than the acoustic ones of Γ."""
     allowed = np.zeros(frequencies.shape, dtype=bool)
     allowed[0, acoustic] = True
-    if np.abs(frequencies[0, acoustic]).max() > 0.1 * np.abs(frequencies).max():
+    if np.abs(frequencies[0, acoustic]).max() > ACOUSTIC_TOLERANCE * np.abs(frequencies).max():
         raise KernelError(
             'ERROR_IMAGINARY_FREQUENCIES',
             f'the acoustic modes of Γ are at {np.round(frequencies[0, acoustic], 2)} meV: impose the sum rule first',

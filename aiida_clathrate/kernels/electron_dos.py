@@ -9,12 +9,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-import spglib
 from numpy.typing import NDArray
 
-from aiida_clathrate.kernels.crystal import Crystal
+from aiida_clathrate.kernels.crystal import Crystal, supercell_indices
 from aiida_clathrate.kernels.dynamical_matrix import mesh_index, mesh_points
-from aiida_clathrate.kernels.spglib_search import search
+from aiida_clathrate.kernels.space_group import space_group
 
 
 @dataclass(frozen=True)
@@ -63,14 +62,10 @@ def unfold(
     crystal: Crystal, mesh: tuple[int, int, int], kpoints: NDArray[np.float64], eigenvalues: NDArray[np.float64]
 ) -> NDArray[np.float64]:
     """Return the eigenvalues on the whole mesh, shape (prod(mesh), bands), by symmetry and time reversal."""
-    dataset = search(spglib.get_symmetry, crystal.spglib_cell, symprec=1e-4)
-    if dataset is None:
-        raise ValueError('spglib finds no symmetry of the crystal')
-    # Positions turn with R, fractional wave vectors with the inverse transpose: over the group, with Rᵀ.
-    rotations = np.unique(np.concatenate([dataset['rotations'], -dataset['rotations']]), axis=0)
+    images = space_group(crystal).rotate(kpoints)
     full = np.full((int(np.prod(mesh)), eigenvalues.shape[1]), np.nan)
-    for rotation in rotations:
-        full[mesh_index(mesh, kpoints @ rotation)] = eigenvalues
+    for sign in (1, -1):
+        full[mesh_index(mesh, sign * images)] = eigenvalues
     missing = np.flatnonzero(np.isnan(full).any(axis=1))
     if len(missing):
         point = mesh_points(mesh)[missing[0]].tolist()
@@ -92,7 +87,7 @@ def tetrahedra(crystal: Crystal, mesh: tuple[int, int, int], values: NDArray[np.
         for corner, axis in enumerate(order, start=1):
             steps[corner:, axis] += sign[axis]
         paths.append(steps)
-    cells = np.array(list(np.ndindex(*mesh)))
+    cells = supercell_indices(mesh)
     corners = (cells[:, None, None] + np.array(paths)) % np.array(mesh)
     indices = np.ravel_multi_index(tuple(np.moveaxis(corners, -1, 0)), mesh)
     return np.asarray(np.moveaxis(values[indices], -1, 0).reshape(-1, 4))

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from aiida_clathrate.kernels.crystal import Crystal
 from aiida_clathrate.kernels.space_group import space_group
-from aiida_clathrate.kernels.units import BOHR, TWO_PI
+from aiida_clathrate.kernels.units import BOHR
 
 #: Prime factors of the lengths that Quantum ESPRESSO takes with every FFT library (``good_fft_order``).
 FACTORS = (2, 3, 5)
@@ -34,7 +34,7 @@ def minimal_fft_grid(crystal: Crystal, ecutrho: float) -> tuple[int, int, int]:
     :param ecutrho: cutoff of the charge density [Ry].
     """
     radius = np.sqrt(ecutrho) / BOHR
-    reach = np.floor(radius * np.linalg.norm(crystal.cell, axis=1) / TWO_PI).astype(int)
+    reach = np.floor(radius * np.linalg.norm(crystal.cell, axis=1) / (2 * np.pi)).astype(int)
     axes = [np.arange(-limit, limit + 1) for limit in reach]
     indices = np.stack(np.meshgrid(*axes, indexing='ij'), axis=-1).reshape(-1, 3)
     inside = np.linalg.norm(indices @ crystal.reciprocal_cell, axis=1) <= radius
@@ -42,20 +42,20 @@ def minimal_fft_grid(crystal: Crystal, ecutrho: float) -> tuple[int, int, int]:
     return first, second, third
 
 
-def compatible_fft_grid(crystal: Crystal, ecutrho_ry: float) -> tuple[int, int, int]:
+def compatible_fft_grid(crystal: Crystal, ecutrho: float) -> tuple[int, int, int]:
     """Return the smallest FFT grid, for nr1, nr2 and nr3, that the symmetry of the crystal maps onto itself.
 
     Each W_ij n_i / n_j and each w_i n_i of the operations {W|w} is an integer, and each n_i has no prime factor but 2,
     3 and 5.
 
-    :param ecutrho_ry: cutoff of the charge density [Ry].
+    :param ecutrho: cutoff of the charge density [Ry].
     :raises ValueError: if the cutoff is not positive or a translation is not a simple fraction.
     """
-    if not (np.isfinite(ecutrho_ry) and ecutrho_ry > 0):
-        raise ValueError(f'ecutrho must be a positive number of rydbergs, not {ecutrho_ry}')
+    if not (np.isfinite(ecutrho) and ecutrho > 0):
+        raise ValueError(f'ecutrho must be a positive number of rydbergs, not {ecutrho}')
     group = space_group(crystal)
     multiples = [lcm(*(_denominator(value) for value in column)) for column in group.translations.T]
-    minimum = minimal_fft_grid(crystal, ecutrho_ry)
+    minimum = minimal_fft_grid(crystal, ecutrho)
     # Equal divisions with a common multiple satisfy all conditions, which bounds the search.
     common = _next_good(max(minimum), lcm(*multiples))
     choices = [

@@ -43,6 +43,8 @@ COLUMNS = {
     'smearing_temperatures': 'smearing_critical_temperatures_K',
     'gap_edges': 'gap_edges_meV',
 }
+#: Those of the columns that have one value for each μ*, beside the methods.
+BY_MU_STAR = ('matsubara_numbers', 'mu_star_at_cutoff', 'mu_star_derivatives', 'isotope_coefficients')
 
 
 @dataclass(frozen=True)
@@ -108,7 +110,7 @@ class Superconductivity:
     smearing_temperatures: Column = (None,)
 
     def __post_init__(self) -> None:
-        lengths = dict.fromkeys((*METHODS, *list(COLUMNS)[1:5]), len(self.mu_star))
+        lengths = dict.fromkeys((*METHODS, *BY_MU_STAR), len(self.mu_star))
         lengths |= {'smearing_temperatures': len(self.smearings), 'gap_edges': len(self.solutions)}
         if self.errors is not None:
             lengths['errors'] = len(self.mu_star)

@@ -4,7 +4,7 @@ Inside the package: Å, eV, amu and K, GPa for pressures, meV for phonon and gap
 CODATA set that the installed SciPy carries.
 """
 
-from math import pi, sqrt
+from math import sqrt
 
 from scipy.constants import atomic_mass, c, e, h, hbar, k, physical_constants
 
@@ -12,7 +12,6 @@ RYDBERG = physical_constants['Rydberg constant times hc in eV'][0]  # eV
 BOHR = 1e10 * physical_constants['Bohr radius'][0]  # Å
 ELECTRON_MASS = physical_constants['electron mass in u'][0]  # amu
 
-BOLTZMANN = k / e  # eV / K
 KELVIN_PER_MEV: float = 1e-3 * e / k
 MEV_PER_THZ = 1e15 * h / e
 MEV_PER_INVERSE_CM = 1e5 * h * c / e
@@ -28,4 +27,3 @@ MEV_PER_SQRT_FORCE_CONSTANT_OVER_MASS = 1e3 * hbar / e * sqrt(e / 1e-20 / atomic
 GPA_PER_EV_ANGSTROM3 = e / 1e-30 / 1e9
 #: Quantum ESPRESSO prints linewidths as ordinary frequencies: 1 GHz in meV.
 MEV_PER_GHZ = MEV_PER_THZ * 1e-3
-TWO_PI = 2 * pi

@@ -15,7 +15,7 @@ from typing import Literal
 
 from aiida_clathrate.kernels.io import KernelError
 from aiida_clathrate.kernels.spectral import SpectralFunction
-from aiida_clathrate.kernels.units import KELVIN_PER_MEV, TWO_PI
+from aiida_clathrate.kernels.units import KELVIN_PER_MEV
 
 Convention = Literal['rescaled', 'raw']
 Boundary = Literal['middle', 'next']
@@ -27,7 +27,7 @@ FEWEST = 32
 
 def spacing(temperature: float) -> float:
     """Return 2πk_BT [meV] for T [K]."""
-    return TWO_PI * temperature / KELVIN_PER_MEV
+    return 2 * math.pi * temperature / KELVIN_PER_MEV
 
 
 def reference_frequency(spectral: SpectralFunction, reference: str | float) -> float:

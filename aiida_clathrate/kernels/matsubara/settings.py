@@ -7,7 +7,7 @@ from dataclasses import dataclass, fields
 from typing import Any
 
 from aiida_clathrate.kernels.io import Scalars
-from aiida_clathrate.kernels.matsubara.coulomb import Boundary
+from aiida_clathrate.kernels.matsubara.coulomb import FEWEST, Boundary
 
 
 @dataclass(frozen=True)
@@ -30,7 +30,7 @@ class Settings:
     omega_ref: str | float = 'max'
     cutoff_factor: float = 10.0
     boundary: Boundary = 'middle'
-    fewest_frequencies: int = 32
+    fewest_frequencies: int = FEWEST
     lowest_temperature: float | None = None
     stated_mu_star: float | None = None
     reduced_temperatures: tuple[float, ...] = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 0.98)
