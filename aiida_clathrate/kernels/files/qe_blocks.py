@@ -128,7 +128,7 @@ def _read_matrix(lines: Lines, atoms: int) -> NDArray[np.complex128]:
     if error > ROUNDING + TOLERANCE * largest:
         raise lines.error(f'the matrix that ends here is not hermitian (by {error:.2e}): the file is damaged')
     # Elements that are equal by definition were rounded one by one.
-    return 0.5 * (matrix + matrix.conj().T)
+    return np.asarray(0.5 * (matrix + matrix.conj().T))
 
 
 def _check_equal(
