@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -68,22 +69,22 @@ class SpectralFunction:
             frequencies, values, weights = frequencies[1:], values[1:], weights[1:]
         return cls(frequencies, 2 * weights * values / np.where(frequencies > 0, frequencies, 1))
 
-    @property
+    @cached_property
     def coupling(self) -> float:
         """Return λ = 2 ∫ α²F(ω)/ω dω [dimensionless]."""
         return float(self.couplings.sum())
 
-    @property
+    @cached_property
     def omega_log(self) -> float:
         """Return ω_log = exp(2/λ ∫ α²F(ω) ln(ω)/ω dω) [meV]."""
         return math.exp(float(self.couplings @ np.log(self.frequencies)) / self.coupling)
 
-    @property
+    @cached_property
     def omega_2(self) -> float:
         """Return ω₂ = √(2/λ ∫ α²F(ω) ω dω) [meV]."""
         return math.sqrt(float(self.couplings @ self.frequencies**2) / self.coupling)
 
-    @property
+    @cached_property
     def omega_max(self) -> float:
         """Return the highest frequency that couples [meV], not the end of a table's grid."""
         return float(self.frequencies[self.couplings > 0].max())
