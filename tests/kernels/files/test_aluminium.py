@@ -47,7 +47,7 @@ def test_matdyn_x(interpolated, couplings):
 
 
 def test_lambda_x(interpolated, couplings):
-    """lambda.x sums λ_qν of four decimals, and takes ω_log from its broadened table, which makes it 0.1 % smaller."""
+    """lambda.x sums λ_qν of four decimals, and takes ω_log from its broadened table: less than 0.1 % smaller."""
     summary = read_summary(interpolated['lambda.dat'], 'lambda.dat')
     for index, row in enumerate(rows(summary, couplings)):
         spectral = couplings.spectral(index)
