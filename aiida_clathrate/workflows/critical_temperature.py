@@ -7,7 +7,8 @@ from aiida.common import AttributeDict
 from aiida.engine import ToContext, WorkChain
 from aiida.plugins import CalculationFactory, WorkflowFactory
 
-from aiida_clathrate.calculations.alpha2f import spectral_function
+from aiida_clathrate.calculations.alpha2f import check_settings, spectral_function
+from aiida_clathrate.data.spectral import SpectralFunctionData
 
 EliashbergCalculation = CalculationFactory('clathrate.eliashberg')
 RelaxPhononWorkChain = WorkflowFactory('clathrate.relax_phonon')
@@ -27,6 +28,7 @@ class CriticalTemperatureWorkChain(WorkChain):
             valid_type=orm.Dict,
             serializer=orm.to_aiida_type,
             default=lambda: orm.Dict({'gamma': 'zero'}),
+            validator=check_settings,
             help='`gamma`: whether Γ keeps its weight in the q sum (`zero`, as Quantum ESPRESSO) or loses it (`drop`).',
         )
         spec.inputs.validator = cls.validate_inputs
@@ -39,12 +41,14 @@ class CriticalTemperatureWorkChain(WorkChain):
         )
         spec.expose_outputs(RelaxPhononWorkChain)
         spec.expose_outputs(EliashbergCalculation, exclude=('output_parameters', 'remote_folder', 'retrieved'))
-        spec.output('spectral_function', valid_type=orm.ArrayData, required=False, help='α²F and λ of every mode.')
+        spec.output(
+            'spectral_function', valid_type=SpectralFunctionData, required=False, help='α²F and λ of every mode.'
+        )
         spec.exit_code(401, 'ERROR_SUB_PROCESS_FAILED_RELAX_PHONON', message='The RelaxPhononWorkChain failed.')
         spec.exit_code(402, 'ERROR_SUB_PROCESS_FAILED_SPECTRAL_FUNCTION', message='No α²F: {reason}')
-        spec.exit_code(403, 'ERROR_SUB_PROCESS_FAILED_ELIASHBERG', message='The EliashbergCalculation failed.')
+        spec.exit_code(403, 'ERROR_SUB_PROCESS_FAILED_ELIASHBERG', message='No T_c: {reason}')
         spec.exit_code(
-            420, 'ERROR_IMAGINARY_FREQUENCIES', message='The crystal is {verdict} in the harmonic approximation.'
+            420, 'ERROR_IMAGINARY_FREQUENCIES', message='The crystal is unstable in the harmonic approximation.'
         )
         spec.exit_code(
             450, 'ERROR_NOT_SUPERCONDUCTING', message='Not superconducting at any μ* asked for; λ is in the outputs.'
@@ -52,9 +56,17 @@ class CriticalTemperatureWorkChain(WorkChain):
 
     @staticmethod
     def validate_inputs(inputs, _):
-        """Refuse a run without electron-phonon coupling."""
-        if 'relax_phonon' in inputs and 'electron_phonon' not in inputs['relax_phonon']:
+        """Refuse a run without electron-phonon coupling, or a broadening that it will not have."""
+        if 'relax_phonon' not in inputs:
+            return None  # the ports themselves complain
+        coupling = inputs['relax_phonon'].get('electron_phonon')
+        if coupling is None:
             return 'relax_phonon.electron_phonon: T_c needs the coupling; give `el_ph_sigma` and `el_ph_nsigma`'
+        count = coupling.get_dict().get('el_ph_nsigma', 1)
+        parameters = inputs.get('eliashberg', {}).get('parameters')
+        smearing = 0 if parameters is None else parameters.get_dict().get('smearing', 0)
+        if smearing >= count:
+            return f'eliashberg.parameters: smearing {smearing} is no broadening of this run; give 0 to {count - 1}'
         return None
 
     @classmethod
@@ -86,9 +98,8 @@ class CriticalTemperatureWorkChain(WorkChain):
             self.report(f'RelaxPhononWorkChain {node.pk} failed: {node.exit_message}')
             return self.exit_codes.ERROR_SUB_PROCESS_FAILED_RELAX_PHONON
         self.out_many(self.exposed_outputs(node, RelaxPhononWorkChain))
-        verdict = node.outputs.stability['class']
-        if verdict == 'unstable':
-            return self.exit_codes.ERROR_IMAGINARY_FREQUENCIES.format(verdict=verdict)
+        if node.outputs.stability['class'] == 'unstable':
+            return self.exit_codes.ERROR_IMAGINARY_FREQUENCIES
 
     def make_spectral_function(self):
         """Couple G(q) to the modes."""
@@ -109,15 +120,16 @@ class CriticalTemperatureWorkChain(WorkChain):
         inputs = AttributeDict(self.exposed_inputs(EliashbergCalculation, 'eliashberg'))
         inputs.spectral_function = self.ctx.spectral_function
         inputs.metadata.call_link_label = 'eliashberg'
-        return ToContext(eliashberg=self.submit(EliashbergCalculation, **inputs))
+        try:
+            return ToContext(eliashberg=self.submit(EliashbergCalculation, **inputs))
+        except ValueError as error:  # only α²F tells whether a μ* has a counterpart at the cutoff
+            return self.exit_codes.ERROR_SUB_PROCESS_FAILED_ELIASHBERG.format(reason=error)
 
     def inspect_eliashberg(self):
         """Return T_c; that there is none is a result too."""
         node = self.ctx.eliashberg
-        exposed = self.exposed_outputs(node, EliashbergCalculation)
-        self.out_many(exposed)
+        self.out_many(self.exposed_outputs(node, EliashbergCalculation))
         if node.exit_status == EliashbergCalculation.exit_codes.ERROR_NOT_SUPERCONDUCTING.status:
             return self.exit_codes.ERROR_NOT_SUPERCONDUCTING
         if not node.is_finished_ok:
-            self.report(f'EliashbergCalculation {node.pk} failed: {node.exit_message}')
-            return self.exit_codes.ERROR_SUB_PROCESS_FAILED_ELIASHBERG
+            return self.exit_codes.ERROR_SUB_PROCESS_FAILED_ELIASHBERG.format(reason=node.exit_message)

@@ -95,9 +95,9 @@ def get_builder(
 
 def choose_meshes(structure, settings, qpoints, kpoints, kpoints_dense):
     """Return meshes that fit together: those given, the others from the distances of the protocol."""
-    cell = Crystal.from_ase(structure.get_ase()).reciprocal_cell
-    qpoints = tuple(qpoints or mesh_from_distance(cell, settings['qpoints_distance']))
-    kpoints = tuple(kpoints or mesh_from_distance(cell, settings['kpoints_distance'], multiple_of=qpoints))
+    crystal = Crystal.from_ase(structure.get_ase())
+    qpoints = tuple(qpoints or mesh_from_distance(crystal, settings['qpoints_distance']))
+    kpoints = tuple(kpoints or mesh_from_distance(crystal, settings['kpoints_distance'], multiple_of=qpoints))
     dense = tuple(kpoints_dense or (settings['dense_factor'] * division for division in kpoints))
     return Meshes(qpoints, kpoints, dense)
 

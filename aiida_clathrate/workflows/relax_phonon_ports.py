@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import warnings
 
 from aiida import orm
@@ -10,13 +11,15 @@ from aiida.plugins import WorkflowFactory
 from aiida_clathrate.data.dynamical_matrix import DynamicalMatrixData
 from aiida_clathrate.data.electron_phonon import ElectronPhononData
 from aiida_clathrate.kernels.crystal import Crystal
-from aiida_clathrate.kernels.meshes import Meshes
+from aiida_clathrate.kernels.meshes import Meshes, has_symmetry
 
 PwBaseWorkChain = WorkflowFactory('quantumespresso.pw.base')
 PwRelaxWorkChain = WorkflowFactory('quantumespresso.pw.relax')
 PhononBaseWorkChain = WorkflowFactory('clathrate.ph_base')
 
 COUPLING_METHODS = ('interpolated', 'tetrahedra')
+#: Parameters of ph.x that follow from the other inputs.
+SET_BY_US = {'electron_phonon', 'el_ph_nsigma', 'el_ph_sigma', 'fildvscf', 'last_q', 'start_q'}
 HIGHEST_PRESSURE = 1000.0  # GPa; above, a pressure in kbar is more likely than a planet's core
 
 
@@ -59,15 +62,17 @@ def define_inputs(spec):
     )  # fmt: skip
     spec.input(
         'max_concurrent', valid_type=orm.Int, serializer=orm.to_aiida_type, default=lambda: orm.Int(4),
-        help='How many q points run at the same time.',
+        validator=at_least_one, help='How many q points run at the same time.',
     )  # fmt: skip
     spec.input(
         'max_attempts', valid_type=orm.Int, serializer=orm.to_aiida_type, default=lambda: orm.Int(3),
-        help='How often a q point is tried, each time with slower mixing.',
+        validator=at_least_one, help='How often a q point is tried, each time with slower mixing.',
     )  # fmt: skip
     spec.input(
         'settings', valid_type=orm.Dict, serializer=orm.to_aiida_type, default=lambda: orm.Dict({}),
-        help='`soft_acoustic_tolerance` [meV] and `dos_step` [meV].',
+        validator=check_settings,
+        help='`soft_acoustic_tolerance`: how far below zero acoustic modes near Γ may be [meV]; `dos_step`: of the '
+        'frequency axis of the phonon density of states [meV].',
     )  # fmt: skip
     spec.input(
         'clean_workdir', valid_type=orm.Bool, serializer=orm.to_aiida_type, default=lambda: orm.Bool(False),
@@ -88,29 +93,74 @@ def define_outputs(spec):
     spec.output('output_parameters', valid_type=orm.Dict, help='Enthalpy, N(E_F), pressure, violations.')
 
 
+def at_least_one(number, _):
+    """Refuse a count that would run nothing."""
+    return None if number.value >= 1 else f'{number.value} is too few; give 1 or more'
+
+
+def check_settings(settings, _):
+    """Refuse settings of the analysis that it does not know or cannot use."""
+    allowed = {'soft_acoustic_tolerance': 'zero or more', 'dos_step': 'more than zero'}
+    for name, value in settings.get_dict().items():
+        if name not in allowed:
+            return f'{name!r} is none of {sorted(allowed)}'
+        if not is_number(value) or value < 0 or (value == 0 and name == 'dos_step'):
+            return f'{name}: {value!r} meV must be a number, {allowed[name]}'
+    return None
+
+
 def validate_inputs(inputs, _):
     """Refuse inputs that cannot work together, before anything is submitted."""
-    if 'structure' not in inputs or 'pressure' not in inputs:
+    if not {'structure', 'pressure', 'qpoints', 'kpoints', 'kpoints_dense', 'scf', 'phonon'} <= set(inputs):
         return None  # the ports themselves complain
     pressure = inputs['pressure'].value
-    if not pressure >= 0:
-        return f'pressure: {pressure} GPa is negative; give the target pressure in GPa, 0 or more'
+    if not 0 <= pressure < math.inf:
+        return f'pressure: {pressure} GPa is negative or not finite; give the target pressure in GPa, 0 or more'
     if pressure > HIGHEST_PRESSURE:
         warnings.warn(f'pressure: {pressure} GPa is very high; is it in kbar (1 GPa = 10 kbar)?', stacklevel=2)
     try:
-        Crystal.from_ase(inputs['structure'].get_ase())
-        Meshes(*(get_mesh(inputs[name]) for name in ('qpoints', 'kpoints', 'kpoints_dense')))
-    except (AttributeError, ValueError) as error:
+        crystal = Crystal.from_ase(inputs['structure'].get_ase())
+        meshes = {name: get_mesh(name, inputs[name]) for name in ('qpoints', 'kpoints', 'kpoints_dense')}
+        Meshes(*meshes.values())
+    except ValueError as error:
         return str(error)
-    if 'electron_phonon' in inputs and (error := check_coupling(inputs['electron_phonon'].get_dict())):
-        return error
-    kinds, pseudos = set(inputs['structure'].get_kind_names()), set(inputs['scf']['pw'].get('pseudos', {}))
-    if kinds != pseudos:
+    for name, mesh in meshes.items():
+        if not has_symmetry(mesh, crystal):
+            return (
+                f'{name}: mesh {mesh} lacks the symmetry of the crystal ({crystal.space_group()}); give equal '
+                'divisions along lattice vectors that symmetry mixes'
+            )
+    coupling = inputs['electron_phonon'].get_dict() if 'electron_phonon' in inputs else None
+    return check_parameters(inputs, coupling) or check_pseudos(inputs) or (coupling and check_coupling(coupling))
+
+
+def check_parameters(inputs, coupling):
+    """Return what is wrong with the parameters of pw.x and ph.x, ``None`` if nothing is."""
+    system = inputs['scf']['pw']['parameters'].get_dict().get('SYSTEM', {})
+    if 'ecutwfc' not in system:
+        return 'scf.pw.parameters: SYSTEM.ecutwfc is missing; give the cutoff of the wave functions in Ry'
+    if coupling is not None and system.get('occupations', 'fixed') == 'fixed':
         return (
-            f'scf.pw.pseudos: needs one pseudopotential for each of {sorted(kinds)}, not for {sorted(pseudos)}; '
-            'give `pseudo_family` a family that has them'
+            'electron_phonon: an insulator has no electrons at E_F; leave it out, or set SYSTEM.occupations in '
+            'scf.pw.parameters to "smearing"'
         )
+    namelist = inputs['phonon']['ph']['parameters'].get_dict().get('INPUTPH')
+    if namelist is None:
+        return 'phonon.ph.parameters: the namelist INPUTPH is missing; give at least an empty one'
+    if taken := sorted(set(namelist) & SET_BY_US):
+        return f'phonon.ph.parameters: {taken[0]} of INPUTPH is set by the work chain; leave it out'
     return None
+
+
+def check_pseudos(inputs):
+    """Return what is wrong with the pseudopotentials, ``None`` if nothing is."""
+    kinds, pseudos = set(inputs['structure'].get_kind_names()), set(inputs['scf']['pw'].get('pseudos', {}))
+    if kinds == pseudos:
+        return None
+    return (
+        f'scf.pw.pseudos: needs one pseudopotential for each of {sorted(kinds)}, not for {sorted(pseudos)}; '
+        'give `pseudo_family` a family that has them'
+    )
 
 
 def check_coupling(parameters):
@@ -122,12 +172,25 @@ def check_coupling(parameters):
     given = set(parameters) - {'method'}
     if given != needed:
         return f'electron_phonon: the method {method!r} takes {sorted(needed)}, not {sorted(given)}'
+    for name in needed:
+        if not is_number(parameters[name]) or parameters[name] <= 0:
+            return f'electron_phonon.{name}: {parameters[name]!r} is not a positive number'
+    if needed and parameters['el_ph_nsigma'] != int(parameters['el_ph_nsigma']):
+        return f'electron_phonon.el_ph_nsigma: {parameters["el_ph_nsigma"]} broadenings; give a whole number'
     return None
 
 
-def get_mesh(kpoints):
+def is_number(value):
+    """Whether a value of a dictionary is a finite number."""
+    return isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
+
+
+def get_mesh(name, kpoints):
     """Return the divisions of a mesh without offset."""
-    mesh, offset = kpoints.get_kpoints_mesh()
+    try:
+        mesh, offset = kpoints.get_kpoints_mesh()
+    except AttributeError:
+        raise ValueError(f'{name}: is a list of points; give a mesh, with `set_kpoints_mesh`') from None
     if any(offset):
-        raise ValueError(f'mesh {mesh} has the offset {offset}; phonons need meshes that contain Γ')
+        raise ValueError(f'{name}: mesh {mesh} has the offset {offset}; phonons need meshes that contain Γ')
     return tuple(mesh)
