@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 from aiida import orm
-from aiida.engine import calcfunction
+from aiida.engine import ExitCode, calcfunction
 
 from aiida_clathrate.kernels.crystal import Crystal
 from aiida_clathrate.kernels.electron_dos import electron_dos
@@ -12,6 +12,7 @@ from aiida_clathrate.kernels.units import GPA_PER_EV_ANGSTROM3
 
 #: Where the density of states is kept, relative to E_F [eV].
 WINDOW, STEP = 5.0, 0.05
+UNUSABLE = 311
 
 
 @calcfunction
@@ -22,15 +23,20 @@ def count_states(structure, mesh, bands, parameters):
     :param mesh: k mesh of the bands.
     :param bands: ``BandsData`` of pw.x at the irreducible points [eV].
     :param parameters: output parameters of pw.x, with ``fermi_energy`` [eV].
+
+    Exit codes: 311 if the bands are not enough for N(E_F).
     """
-    dos = electron_dos(
-        Crystal.from_ase(structure.get_ase()),
-        tuple(mesh.get_kpoints_mesh()[0]),
-        bands.get_kpoints(),
-        bands.get_bands(),
-        parameters['fermi_energy'],
-        np.linspace(-WINDOW, WINDOW, round(2 * WINDOW / STEP) + 1),
-    )
+    try:
+        dos = electron_dos(
+            Crystal.from_ase(structure.get_ase()),
+            tuple(mesh.get_kpoints_mesh()[0]),
+            bands.get_kpoints(),
+            bands.get_bands(),
+            parameters['fermi_energy'],
+            np.linspace(-WINDOW, WINDOW, round(2 * WINDOW / STEP) + 1),
+        )
+    except ValueError as error:
+        return ExitCode(UNUSABLE, str(error))
     node = orm.ArrayData({'energies': dos.energies, 'values': dos.values})
     node.base.attributes.set_many({'at_fermi_energy': dos.at_fermi_energy, 'complete_below': dos.complete_below})
     return node

@@ -1,4 +1,4 @@
-"""ph.x in a copy of the folder of an earlier ph.x: a restart, or the coupling after the phonons."""
+"""ph.x in a copy of the folder of an earlier ph.x: the coupling after the phonons."""
 
 from __future__ import annotations
 
@@ -29,6 +29,4 @@ class PhononCalculation(PhCalculation):
             matrices = self._FOLDER_DYNAMICAL_MATRIX
             # The plugin has just made this folder: only what is in it may be copied.
             calcinfo.remote_copy_list.append((parent.computer.uuid, str(path / matrices / '*'), matrices))
-            if creator.inputs.parameters['INPUTPH'].get('electron_phonon'):
-                calcinfo.remote_copy_list.append((parent.computer.uuid, str(path / COUPLING_FOLDER), '.'))
         return calcinfo

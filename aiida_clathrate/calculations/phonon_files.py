@@ -14,9 +14,20 @@ FOLDER, PREFIX = PhononCalculation._FOLDER_DYNAMICAL_MATRIX, 'dynamical-matrix-'
 
 def retrieved_folders(node: orm.WorkChainNode) -> list[orm.FolderData]:
     """Return what was retrieved of every ph.x run that a work chain called, oldest first."""
+    return [run.outputs.retrieved for run in phonon_runs(node) if 'retrieved' in run.outputs]
+
+
+def out_of_walltime(node: orm.WorkChainNode) -> bool:
+    """Whether a ph.x run that a work chain called stopped for lack of time, by itself or by the scheduler."""
+    codes = PhononCalculation.exit_codes
+    statuses = {codes.ERROR_OUT_OF_WALLTIME.status, codes.ERROR_SCHEDULER_OUT_OF_WALLTIME.status}
+    return any(run.exit_status in statuses for run in phonon_runs(node))
+
+
+def phonon_runs(node: orm.WorkChainNode) -> list[orm.CalcJobNode]:
+    """Return the ph.x runs that a work chain called, oldest first."""
     runs = [run for run in node.called_descendants if isinstance(run, orm.CalcJobNode)]
-    runs = [run for run in runs if run.process_class is PhononCalculation and 'retrieved' in run.outputs]
-    return [run.outputs.retrieved for run in sorted(runs, key=lambda run: run.ctime)]
+    return sorted((run for run in runs if run.process_class is PhononCalculation), key=lambda run: run.ctime)
 
 
 def file_names(retrieved: orm.FolderData) -> set[str]:
@@ -46,11 +57,8 @@ def stopped_by(retrieved: orm.FolderData, message: str) -> bool:
 
 
 def read_texts(folders: Iterable[orm.FolderData]) -> dict[str, str]:
-    """Return the contents of the files of G(q) and Φ(q) by name; of the same file the first one counts."""
-    texts: dict[str, str] = {}
-    for name, content in _contents(folders):
-        texts.setdefault(name, content)
-    return texts
+    """Return the contents of the files of G(q) and Φ(q) by name; of the same file that of the last folder counts."""
+    return dict(_contents(folders))
 
 
 def parse_matrices(texts: dict[str, str]) -> DynFiles:

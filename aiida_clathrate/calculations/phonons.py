@@ -34,36 +34,46 @@ def collect_phonons(structure, pressure, qpoints, coupled, **retrieved):
     :param pressure: of the crystal [GPa].
     :param qpoints: mesh that was asked for.
     :param coupled: whether there are files of G(q).
-    :param retrieved: folders with the files of ph.x, each with some of the q points.
+    :param retrieved: folders with the files of ph.x, each with some of the q points; its label ends with the number of
+        the first one.
+
+    Exit codes: 310 if the files cannot be used.
     """
-    crystal = Crystal.from_ase(structure.get_ase())
-    texts = read_texts(retrieved.values())
+    # A run that died may have left half of the files of a q point that another run has finished.
+    texts = read_texts(retrieved[label] for label in sorted(retrieved, key=first_qpoint))
+    mesh = tuple(qpoints.get_kpoints_mesh()[0])
     try:
-        files = parse_matrices(texts)
-        matrices = files.matrices(pressure=pressure.value)
-        coupling = read_elph_files(texts, files) if coupled.value else None
-    except ValueError as error:
+        return read_phonons(texts, Crystal.from_ase(structure.get_ase()), mesh, pressure.value, coupled.value)
+    except (ValueError, KernelError) as error:
         return ExitCode(UNREADABLE, str(error))
-    if matrices.mesh != tuple(qpoints.get_kpoints_mesh()[0]):
-        return ExitCode(UNREADABLE, f'the files are of the q mesh {matrices.mesh}, not of the one asked for')
+
+
+def read_phonons(texts, crystal, mesh, pressure, coupled):
+    """Return the nodes of ``collect_phonons`` from the contents of the files by name."""
+    files = parse_matrices(texts)
+    matrices = files.matrices(pressure=pressure)
+    if matrices.mesh != mesh:
+        raise ValueError(f'the files are of the q mesh {matrices.mesh}, not of the one asked for, {mesh}')
     if not matrices.crystal.same_lattice(crystal, 1e-4):
-        return ExitCode(UNREADABLE, 'the files are of another crystal than the structure')
+        raise ValueError('the files are of another crystal than the structure')
     # The files print the crystal with fewer digits than the node holds.
     constrained = impose_constraints(replace(matrices, crystal=crystal))
     violations = {'symmetry': asdict(constrained.symmetry), 'sum_rule': asdict(constrained.sum_rule)}
     results = {'dynamical_matrices': DynamicalMatrixData.from_kernel(constrained.matrices)}
-    if coupling is not None:
-        symmetric = project(crystal, coupling.mesh, coupling.matrices)
+    if coupled:
+        coupling = read_elph_files(texts, files)
+        symmetric = project(crystal, mesh, coupling.matrices)
         change = abs(symmetric - coupling.matrices).max() / abs(symmetric).max()
         violations['symmetry']['electron_phonon_relative'] = float(change)
-        try:
-            violations['linewidths'] = compare_linewidths(texts, files, coupling, constrained.matrices)
-        except KernelError as error:
-            return ExitCode(UNREADABLE, str(error))
-        results['electron_phonon'] = ElectronPhononData.from_kernel(
-            replace(coupling, crystal=crystal, matrices=symmetric)
-        )
+        violations['linewidths'] = compare_linewidths(texts, files, coupling, constrained.matrices)
+        coupling = replace(coupling, crystal=crystal, matrices=symmetric)
+        results['electron_phonon'] = ElectronPhononData.from_kernel(coupling)
     return results | {'violations': orm.Dict(violations)}
+
+
+def first_qpoint(label):
+    """Return the number at the end of a label such as ``qpoints_3``."""
+    return int(label.rpartition('_')[2])
 
 
 def compare_linewidths(texts, files, coupling, matrices):

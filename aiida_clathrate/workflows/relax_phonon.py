@@ -47,6 +47,11 @@ class RelaxPhononWorkChain(ProtocolMixin, WorkChain):
             cls.analyse,
         )
         define_outputs(spec)
+        spec.exit_code(
+            400,
+            'ERROR_OUT_OF_WALLTIME',
+            message='q point {qpoint} alone takes longer than the wall time: grant more time or processes.',
+        )
         spec.exit_code(401, 'ERROR_SUB_PROCESS_FAILED_RELAX', message='The relaxation failed.')
         spec.exit_code(402, 'ERROR_SUB_PROCESS_FAILED_SCF_DENSE', message='The SCF on the dense k mesh failed.')
         spec.exit_code(403, 'ERROR_SUB_PROCESS_FAILED_SCF', message='The SCF on the k mesh of the phonons failed.')
@@ -57,8 +62,10 @@ class RelaxPhononWorkChain(ProtocolMixin, WorkChain):
         spec.exit_code(
             408,
             'ERROR_BASIS_TOO_SMALL',
-            message='ph.x found plane waves at k+q outside the FFT grid, as happens in small cells: raise ecutwfc.',
+            message='ph.x found plane waves at k+q outside the FFT grid, as happens in small cells: raise ecutwfc; or, '
+            'with several MPI processes, give each a pool of k points of its own (`pools`, -nk).',
         )
+        spec.exit_code(410, 'ERROR_ELECTRON_ANALYSIS', message='N(E_F) cannot be calculated: {reason}')
         spec.exit_code(407, 'ERROR_PHONON_ANALYSIS', message='The phonons cannot be analysed: {reason}')
 
     @classmethod
@@ -222,9 +229,6 @@ class RelaxPhononWorkChain(ProtocolMixin, WorkChain):
             inputs.ph.metadata.options.additional_retrieve_list = [COUPLING_FOLDER]
         version = self.ctx.scf.outputs.output_parameters['creator_version']
         parameters['INPUTPH'] = recovery.supported_mixing(namelist, version)
-        if recovery.mixing_limit(version):
-            # The handler of the plugin raises nmix_ph to 8, which this version refuses.
-            inputs.handler_overrides = orm.Dict({'handle_convergence_not_reached': {'enabled': False}})
         inputs.ph.parameters = orm.Dict(parameters)
         suffix = f'q{first}' if last == first else 'qpoints'
         inputs.metadata.call_link_label = f'phonon_{suffix}_attempt{attempt + 1}'
@@ -248,6 +252,8 @@ class RelaxPhononWorkChain(ProtocolMixin, WorkChain):
                 self.report(f'phonons {node.pk} of q points {first} to {last or "the last"}: {node.exit_message}')
                 if any(phonon_files.stopped_by(retrieved, STICKS) for retrieved in folders):
                     return self.exit_codes.ERROR_BASIS_TOO_SMALL
+                if first == last and phonon_files.out_of_walltime(node):
+                    return self.exit_codes.ERROR_OUT_OF_WALLTIME.format(qpoint=first)
             if first not in finished:
                 self.ctx.attempts[first] = self.ctx.attempts.get(first, 0) + 1
         self.ctx.finished = sorted(finished)
@@ -313,13 +319,15 @@ class RelaxPhononWorkChain(ProtocolMixin, WorkChain):
         self.out_many(results)
         parts = {'scf': self.ctx.scf.outputs.output_parameters, 'violations': self.ctx.violations}
         if self.should_count_states():
-            states = electrons.count_states(
+            states, node = electrons.count_states.run_get_node(
                 self.ctx.structure,
                 self.inputs.kpoints_dense,
                 self.ctx.nscf.outputs.output_band,
                 self.ctx.nscf.outputs.output_parameters,
                 metadata={'call_link_label': 'count_states'},
             )
+            if not node.is_finished_ok:
+                return self.exit_codes.ERROR_ELECTRON_ANALYSIS.format(reason=node.exit_message)
             self.out('electron_dos', states)
             parts['electron_dos'] = states
         self.out('output_parameters', electrons.summarise(self.ctx.structure, self.inputs.pressure, **parts))
@@ -332,5 +340,13 @@ class RelaxPhononWorkChain(ProtocolMixin, WorkChain):
         if not self.inputs.clean_workdir.value:
             return
         for node in self.node.called_descendants:
-            if isinstance(node, orm.CalcJobNode) and 'remote_folder' in node.outputs:
+            if not isinstance(node, orm.CalcJobNode) or 'remote_folder' not in node.outputs:
+                continue
+            if node.base.caching.is_created_from_cache:
+                continue  # its folder belongs to the run that made it
+            # A later run would take the step from the cache, and find its folder empty.
+            node.base.caching.is_valid_cache = False
+            try:
                 node.outputs.remote_folder._clean()
+            except OSError as error:
+                self.report(f'the folder of {node.pk} could not be deleted: {error}')

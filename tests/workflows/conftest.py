@@ -48,3 +48,37 @@ def aluminium_family(tmp_path):
     family = CutoffsPseudoPotentialFamily.create_from_folder(tmp_path, label, pseudo_type=UpfData)
     family.set_cutoffs({'Al': {'cutoff_wfc': 15.0, 'cutoff_rho': 60.0}}, 'standard', unit='Ry')
     return label
+
+
+@pytest.fixture
+def aluminium():
+    """Return fcc aluminium near its LDA lattice constant."""
+    from aiida import orm
+    from ase.build import bulk
+
+    return orm.StructureData(ase=bulk('Al', 'fcc', a=3.95))
+
+
+@pytest.fixture
+def build(aiida_profile, aluminium, qe_codes, aluminium_family):
+    """Return a function that makes a builder for small meshes."""
+    from aiida.plugins import WorkflowFactory
+
+    def build(**changes):
+        arguments = {
+            'structure': aluminium,
+            'protocol': 'fast',
+            'pseudo_family': aluminium_family,
+            'qpoints': (2, 2, 2),
+            'kpoints': (4, 4, 4),
+            'kpoints_dense': (8, 8, 8),
+            'overrides': {
+                'scf': {'pw': {'parameters': {'SYSTEM': {'smearing': 'mp', 'degauss': 0.05}}}},
+                'electron_phonon': {'el_ph_sigma': 0.02},
+            },
+            'options': {'resources': {'num_machines': 1, 'num_mpiprocs_per_machine': 1}},
+        }
+        process_class = WorkflowFactory('clathrate.relax_phonon')
+        return process_class.get_builder_from_protocol(**(qe_codes | arguments | changes))
+
+    return build

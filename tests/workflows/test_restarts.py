@@ -1,0 +1,91 @@
+"""Real runs of ph.x that are stopped or killed end with the numbers of a run that nobody disturbed."""
+
+import shutil
+
+import numpy as np
+import pytest
+from aiida.engine import run_get_node
+from aiida.manage.caching import enable_caching
+
+from aiida_clathrate.calculations.phonon_files import phonon_runs
+
+pytestmark = pytest.mark.qe
+
+#: ph.x, killed once, when all files of the first q point are there.
+KILLED_ONCE = """#!/bin/bash
+if [ -e {marker} ]; then exec {executable} "$@"; fi
+touch {marker}
+{executable} "$@" &
+until [ -e DYN_MAT/dynamical-matrix-1 ] && [ -e elph_dir/a2Fq2r.60.1 ]; do sleep 0.01; done
+kill -9 $!
+wait
+exit 1
+"""
+
+
+@pytest.fixture
+def undisturbed(build):
+    """Return the work chain of a run without trouble; one run serves all tests."""
+    with enable_caching():
+        _, node = run_get_node(build(relax=False))
+    assert node.is_finished_ok, node.exit_message
+    return node
+
+
+def with_limit(builder, seconds):
+    """Let ph.x stop by itself after some time."""
+    parameters = builder.phonon.ph.parameters.get_dict()
+    parameters['INPUTPH']['max_seconds'] = seconds
+    builder.phonon.ph.parameters = parameters
+    return builder
+
+
+def test_walltime(build, undisturbed):
+    """A run that the wall time stops keeps the q points that are finished; the others run anew, alone."""
+    (run,) = phonon_runs(undisturbed)
+    seconds = 0.75 * run.outputs.output_parameters['wall_time_seconds']
+    _, node = run_get_node(with_limit(build(relax=False), seconds))
+    assert node.is_finished_ok, node.exit_message
+    first, *others = phonon_runs(node)
+    assert first.exit_status == 400
+    assert 1 <= len(others) <= 3
+    assert all('last_q' in other.inputs.parameters['INPUTPH'] for other in others)
+    assert_equal(node, undisturbed)
+
+
+def test_never_enough_time(build):
+    """A q point that does not fit into the wall time is not tried again, and named."""
+    _, node = run_get_node(with_limit(build(relax=False), 0.1))  # ph.x takes no less
+    assert node.exit_status == 400
+    assert 'q point 1 alone takes longer' in node.exit_message
+    assert len(phonon_runs(node)) == 2  # the whole mesh, then Γ alone
+
+
+def test_killed(build, undisturbed, aiida_code_installed, tmp_path):
+    """After a run that died, only the q points that it had not finished run again, each alone."""
+    wrapper = tmp_path / 'ph.sh'
+    wrapper.write_text(KILLED_ONCE.format(marker=tmp_path / 'killed', executable=shutil.which('ph.x')))
+    wrapper.chmod(0o755)
+    code = aiida_code_installed(
+        label='killed-once', filepath_executable=str(wrapper), default_calc_job_plugin='quantumespresso.ph'
+    )
+    _, node = run_get_node(build(relax=False, ph_code=code))
+    assert node.is_finished_ok, node.exit_message
+    labels = [link.link_label for link in node.base.links.get_outgoing(link_label_filter='phonon_q%').all()]
+    assert labels == ['phonon_qpoints_attempt1', 'phonon_q2_attempt1', 'phonon_q3_attempt1']
+    assert not phonon_runs(node)[0].is_finished_ok
+    assert_equal(node, undisturbed)
+
+
+def assert_equal(node, expected):
+    """Compare Φ to the thresholds of ph.x; G to what its interpolation leaves open.
+
+    ph.x interpolates |g|² band by band from the coarse k mesh. Where bands are degenerate there, as at many k for the X
+    point, the single |g|² depend on the arbitrary basis of the degenerate states, which another run chooses otherwise.
+    """
+    for name, field, tolerance in (
+        ('dynamical_matrices', 'force_constants', 2e-4),
+        ('electron_phonon', 'matrices', 0.04),
+    ):
+        found, wanted = (getattr(each.outputs[name].to_kernel(), field) for each in (node, expected))
+        np.testing.assert_allclose(found, wanted, atol=tolerance * np.abs(wanted).max())
