@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -79,7 +79,6 @@ def solve(
         None if found is None else response(search.interaction, search.truncation, found, value)
         for found, value in zip(rescaled, settings.mu_stars, strict=True)
     ]
-    errors = extras.errors
     stated = settings.mu_stars[0] if settings.stated_mu_star is None else settings.stated_mu_star
     index = settings.mu_stars.index(stated)
     return Superconductivity(
@@ -97,16 +96,7 @@ def solve(
         mcmillan=tuple(mcmillan(spectral, value) for value in settings.mu_stars),
         matsubara_numbers=tuple(None if found is None else found.number for found in rescaled),
         mu_star_at_cutoff=tuple(None if found is None else found.coulomb for found in rescaled),
-        mu_star_derivatives=tuple(None if part is None else part.by_mu_star for part in responses),
-        isotope_coefficients=tuple(
-            None if part is None else float(part.isotope_coefficients(spectral)[0]) for part in responses
-        ),
-        errors=None
-        if errors is None
-        else tuple(
-            None if part is None else part.standard_error(spectral, errors.frequencies, errors.couplings, errors.groups)
-            for part in responses
-        ),
+        **derivatives(spectral, responses, extras.errors),
         stated_mu_star=stated,
         **below(search, rescaled[index], stated, settings),
         **resolved(spectral, responses[index], extras),
@@ -149,6 +139,25 @@ def below(search: Search, critical: Instability | None, mu_star: float, settings
     solutions = gaps_below(search.interaction, search.truncation, critical, mu_star, temperatures)
     edges, notes = zip(*(edge_or_note(solution) for solution in solutions), strict=True)
     return {'solutions': solutions, 'gap_edges': edges, 'gap_note': notes[0]}
+
+
+def derivatives(
+    spectral: SpectralFunction, responses: Sequence[Response | None], errors: ModeErrors | None
+) -> dict[str, Any]:
+    """Return what follows from the derivatives of T_c for each μ*, the fields of the result that describe it."""
+
+    def column(value: Callable[[Response], float]) -> tuple[float | None, ...]:
+        return tuple(None if part is None else value(part) for part in responses)
+
+    columns: dict[str, Any] = {
+        'mu_star_derivatives': column(lambda part: part.by_mu_star),
+        'isotope_coefficients': column(lambda part: float(part.isotope_coefficients(spectral)[0])),
+        'errors': None,
+    }
+    if errors is not None:
+        given = (errors.frequencies, errors.couplings, errors.groups)
+        columns['errors'] = column(lambda part: part.standard_error(spectral, *given))
+    return columns
 
 
 def edge_or_note(solution: GapSolution) -> tuple[float | None, str]:

@@ -149,11 +149,6 @@ class Superconductivity:
         return np.array([solution.temperature for solution in self.solutions])
 
     @property
-    def matsubara_frequencies(self) -> tuple[NDArray[np.float64], ...]:
-        """Return ω_n for each temperature [meV]."""
-        return tuple(solution.frequencies for solution in self.solutions)
-
-    @property
     def gaps(self) -> tuple[NDArray[np.float64], ...]:
         """Return Δ(iω_n) for each temperature [meV]."""
         return tuple(solution.gaps for solution in self.solutions)
