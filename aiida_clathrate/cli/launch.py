@@ -6,6 +6,8 @@ import click
 from aiida.cmdline.params import options, types
 from aiida.cmdline.utils import decorators, echo
 
+from aiida_clathrate.cli.tc import parse_mu_star
+
 EXAMPLE = """\b
 Example:
   aiida-clathrate launch {command}
@@ -63,9 +65,7 @@ def crystal_options(command):
             click.option(
                 '--max-concurrent',
                 type=click.IntRange(min=1),
-                default=4,
-                show_default=True,
-                help='How many of them at the same time.',
+                help="How many of them at the same time, instead of the protocol's.",
             ),
             click.option(
                 '--electron-phonon',
@@ -81,7 +81,20 @@ def crystal_options(command):
     return command
 
 
-@click.group('launch')
+GROUP_EXAMPLE = """\b
+Examples:
+  aiida-clathrate launch critical-temperature KRbB6C6 --pressure 15 --protocol fast
+  aiida-clathrate launch relax-phonon 123 --qpoints 2 2 2 --kpoints 8 8 8 --kpoints-dense 16 16 16
+"""
+MU_STAR = {
+    'default': '0.10:0.15:6',
+    'show_default': True,
+    'callback': lambda _ctx, _parameter, value: list(parse_mu_star(value)),
+    'help': 'One μ*, or FIRST:LAST:NUMBER.',
+}
+
+
+@click.group('launch', epilog=GROUP_EXAMPLE)
 def cmd_launch():
     """Submit a work chain or calculation to the daemon."""
 
@@ -90,16 +103,17 @@ def cmd_launch():
     'relax-phonon', epilog=EXAMPLE.format(command='relax-phonon SrB3C3 --protocol fast --electron-phonon none')
 )
 @crystal_options
-@click.option('--insulator', is_flag=True, help='Fixed occupations; needs `--electron-phonon none`.')
+@click.option('--insulator', is_flag=True, help='Fixed occupations, and no coupling.')
 @decorators.with_dbenv()
 def cmd_relax_phonon(insulator, **arguments):
     """Relax STRUCTURE (a pk, a uuid or a name such as KRbB6C6) and calculate its phonons."""
     from aiida.plugins import WorkflowFactory
     from aiida_quantumespresso.common.types import ElectronicType
 
-    process_class = WorkflowFactory('clathrate.relax_phonon')
+    if insulator:
+        arguments['electron_phonon'] = 'none'
     launch(
-        process_class,
+        WorkflowFactory('clathrate.relax_phonon'),
         electronic_type=ElectronicType.INSULATOR if insulator else ElectronicType.METAL,
         **builder_arguments(**arguments),
     )
@@ -111,16 +125,16 @@ def cmd_relax_phonon(insulator, **arguments):
 )
 @crystal_options
 @PYTHON()
-@click.option('--mu-star', default='0.10:0.15:6', show_default=True, help='One μ*, or FIRST:LAST:NUMBER.')
+@click.option('--mu-star', 'mu_stars', **MU_STAR)
 @decorators.with_dbenv()
-def cmd_critical_temperature(python, mu_star, **arguments):
+def cmd_critical_temperature(python, mu_stars, **arguments):
     """Relax STRUCTURE, calculate its phonons and their coupling, α²F and T_c."""
     from aiida.plugins import WorkflowFactory
 
     launch(
         WorkflowFactory('clathrate.critical_temperature'),
         python_code=code(python),
-        eliashberg={'mu_stars': mu_stars(mu_star)},
+        eliashberg={'mu_stars': mu_stars},
         **builder_arguments(**arguments),
     )
 
@@ -128,21 +142,22 @@ def cmd_critical_temperature(python, mu_star, **arguments):
 @cmd_launch.command('eliashberg', epilog=EXAMPLE.format(command='eliashberg 1234 --mu-star 0.10:0.15:6'))
 @click.argument('spectral-function', type=types.DataParamType(sub_classes=('aiida.data:clathrate.spectral',)))
 @PYTHON()
-@click.option('--mu-star', default='0.10:0.15:6', show_default=True, help='One μ*, or FIRST:LAST:NUMBER.')
+@click.option('--mu-star', 'mu_stars', **MU_STAR)
 @click.option('--smearing', type=click.IntRange(min=0), help='Index of the broadening to report T_c for.')
 @decorators.with_dbenv()
-def cmd_eliashberg(spectral_function, python, mu_star, smearing):
+def cmd_eliashberg(spectral_function, python, mu_stars, smearing):
     """Solve the Eliashberg equations for SPECTRAL_FUNCTION, a stored α²F."""
     from aiida.plugins import CalculationFactory
 
     builder = CalculationFactory('clathrate.eliashberg').get_builder()
     builder.code, builder.spectral_function = code(python), spectral_function
-    builder.parameters = {'mu_stars': mu_stars(mu_star)} | ({} if smearing is None else {'smearing': smearing})
+    builder.parameters = {'mu_stars': mu_stars} | ({} if smearing is None else {'smearing': smearing})
     submit_builder(builder)
 
 
 def builder_arguments(
     structure,
+    pressure,
     overrides,
     processes,
     walltime,
@@ -155,36 +170,56 @@ def builder_arguments(
     **rest,
 ):
     """Return the arguments of ``get_builder_from_protocol`` from those of the command line."""
-    import yaml
-
-    given = yaml.safe_load(overrides) if overrides else {}
-    given |= {'parallelize_qpoints': parallelize_qpoints, 'max_concurrent': max_concurrent}
     resources = {'num_machines': 1, 'num_mpiprocs_per_machine': processes}
+    # Options that are left out do not replace what the file says.
+    loop = {'parallelize_qpoints': parallelize_qpoints or None, 'max_concurrent': max_concurrent}
     return rest | {
-        'structure': load_structure(structure),
+        'structure': load_structure(structure, pressure),
+        'pressure': pressure,
         'pw_code': code(pw),
         'ph_code': code(ph),
-        'overrides': given,
+        'overrides': read_overrides(overrides) | {name: value for name, value in loop.items() if value is not None},
         'options': {'resources': resources, 'max_wallclock_seconds': walltime},
         'electron_phonon': None if electron_phonon == 'none' else electron_phonon,
         'relax': not no_relax,
     }
 
 
-def load_structure(identifier):
+def read_overrides(file):
+    """Return the values of a YAML file that replace those of the protocol."""
+    import yaml
+
+    try:
+        given = yaml.safe_load(file) if file else None
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        echo.echo_critical(f'--overrides: {file.name} is no YAML: {error}')
+    if given is not None and not isinstance(given, dict):
+        echo.echo_critical(f'--overrides: {file.name} must hold names and values, such as "scf: {{…}}"')
+    return given or {}
+
+
+def load_structure(identifier, pressure):
     """Return the stored structure, or a new one where the identifier is the name of a prototype."""
     from aiida import orm
     from aiida.common.exceptions import MultipleObjectsError, NotExistent
 
-    from aiida_clathrate.kernels.structures import structure_from_name
+    from aiida_clathrate.cli.structure import node_of
+    from aiida_clathrate.kernels.structures import named_crystal
 
     try:
         return orm.load_node(identifier, sub_classes=(orm.StructureData,))
     except (NotExistent, MultipleObjectsError, ValueError):
-        try:
-            return orm.StructureData(ase=structure_from_name(identifier).to_ase())
-        except ValueError as error:
-            echo.echo_critical(f'structure: {identifier!r} is no stored structure, and no prototype: {error}')
+        pass
+    try:
+        found = named_crystal(identifier, pressure=pressure)
+    except ValueError as error:
+        echo.echo_critical(f'structure: {identifier!r} is no stored structure, and no prototype: {error}')
+    constant = found.lattice_constant
+    if constant.estimated:
+        echo.echo_warning(f'{found.name}: a = {constant.value:.4f} Å is an estimate: {constant.source}')
+    else:
+        echo.echo_report(f'{found.name}: a = {constant.value:.4f} Å ({constant.source})')
+    return node_of(found)
 
 
 def code(identifier):
@@ -198,29 +233,23 @@ def code(identifier):
         echo.echo_critical(f'code: {identifier!r} does not exist; `aiida-clathrate setup` makes the usual ones')
 
 
-def mu_stars(text):
-    """Return the μ* of ``0.1`` or ``0.10:0.15:6``."""
-    from aiida_clathrate.cli.tc import parse_mu_star
-
-    return list(parse_mu_star(text))
-
-
 def launch(process_class, **arguments):
     """Submit a work chain with inputs from its protocol."""
     try:
         builder = process_class.get_builder_from_protocol(**arguments)
-    except ValueError as error:
+    except (AttributeError, TypeError, ValueError) as error:  # the first two for overrides of a wrong kind
         echo.echo_critical(str(error))
     submit_builder(builder)
 
 
 def submit_builder(builder):
     """Submit a builder and say how to follow it."""
+    from aiida.common.exceptions import InvalidOperation
     from aiida.engine import submit
 
     try:
         node = submit(builder)
-    except (ValueError, TypeError) as error:
+    except (InvalidOperation, TypeError, ValueError) as error:
         echo.echo_critical(str(error))
     echo.echo_success(f'submitted {node.process_label} {node.pk}')
     echo.echo(f'Follow it with `aiida-clathrate status {node.pk} --watch`.')

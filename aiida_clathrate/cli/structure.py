@@ -70,10 +70,15 @@ def describe(found: NamedCrystal) -> None:
 
 @decorators.with_dbenv()
 def store(found: NamedCrystal) -> StructureData:
-    """Store the crystal, with the origin of its lattice constant as description."""
+    """Store the crystal."""
+    return node_of(found).store()
+
+
+def node_of(found: NamedCrystal) -> StructureData:
+    """Return an unstored node of the crystal, with the origin of its lattice constant as description."""
     from aiida.orm import StructureData
 
     node = StructureData(ase=found.crystal.to_ase())
     node.label = found.name
     node.description = f'{found.prototype}; a = {found.lattice_constant.value:.4f} Å: {found.lattice_constant.source}'
-    return node.store()
+    return node

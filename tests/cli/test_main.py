@@ -22,8 +22,9 @@ def test_commands(name):
     result = CliRunner().invoke(cmd_root, [name, '--help'])
     assert result.exit_code == 0, result.output
     subcommands = getattr(command, 'commands', {})
-    for help_text in [CliRunner().invoke(cmd_root, [name, sub, '--help']).output for sub in subcommands] or [
-        result.output
+    for help_text in [
+        result.output,
+        *(CliRunner().invoke(cmd_root, [name, sub, '--help']).output for sub in subcommands),
     ]:
         assert 'Example' in help_text
 
