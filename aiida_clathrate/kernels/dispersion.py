@@ -50,7 +50,6 @@ class Dispersion:
     :param breaks: as in ``BandPath``.
     :param frequencies: ħω, ascending, negative where imaginary, shape (p, 3n) [meV].
     :param level: of the dynamical matrices.
-    :param eigenvectors: columns, shape (p, 3n, 3n); ``None`` unless asked for.
     """
 
     qpoints: NDArray[np.float64]
@@ -59,30 +58,18 @@ class Dispersion:
     breaks: tuple[int, ...]
     frequencies: NDArray[np.float64]
     level: Level = 'harmonic'
-    eigenvectors: NDArray[np.complex128] | None = None
 
 
-def dispersion(
-    matrices: DynamicalMatrices, spacing: float = 0.02, with_eigenvectors: bool = False, path: BandPath | None = None
-) -> Dispersion:
+def dispersion(matrices: DynamicalMatrices, spacing: float = 0.02, path: BandPath | None = None) -> Dispersion:
     """Return the dispersion of Fourier interpolated matrices.
 
     :param spacing: largest distance of neighbouring points [1/Å].
-    :param with_eigenvectors: keep the eigenvectors too.
     :param path: another path than that of the crystal.
     """
     path = band_path(matrices.crystal, spacing) if path is None else path
     dynamical = force_constants(matrices).at(path.qpoints)
-    frequencies, vectors = diagonalise(dynamical, matrices.crystal.masses)
-    return Dispersion(
-        path.qpoints,
-        path.distances,
-        path.labels,
-        path.breaks,
-        frequencies,
-        matrices.level,
-        vectors if with_eigenvectors else None,
-    )
+    frequencies, _ = diagonalise(dynamical, matrices.crystal.masses)
+    return Dispersion(path.qpoints, path.distances, path.labels, path.breaks, frequencies, matrices.level)
 
 
 def band_path(crystal: Crystal, spacing: float = 0.02, tolerance: float = 1e-4) -> BandPath:

@@ -22,6 +22,18 @@ def simple_cubic():
     return crystal, kpoints, -2 * np.cos(2 * np.pi * kpoints).sum(axis=1, keepdims=True)
 
 
+def test_time_reversal():
+    """E(−k) = E(k) completes the mesh of a crystal without any symmetry."""
+    cell = np.array([[3, 0.1, 0.2], [0.4, 3.5, 0.3], [0.9, 0.2, 4.1]])
+    crystal = Crystal(cell, ('C', 'O'), np.array([[0, 0, 0], [0.3, 0.4, 0.55]]), np.array([12.0, 16.0]))
+    kpoints = np.array([[0, 0, 0], [0, 1 / 2, 0], [1 / 3, 0, 0], [1 / 3, 1 / 2, 0]])
+    bands = np.array([[1.0, 5.0], [2.0, 6.0], [3.0, 7.0], [4.0, 8.0]])
+    # In the order of the mesh 3×2×1: (0, 0), (0, ½), (⅓, 0), (⅓, ½), (⅔, 0), (⅔, ½).
+    np.testing.assert_array_equal(unfold(crystal, (3, 2, 1), kpoints, bands)[:, 0], [1, 2, 3, 4, 3, 4])
+    with pytest.raises(ValueError, match='2 points of the k mesh'):
+        unfold(crystal, (3, 2, 1), kpoints[:3], bands[:3])
+
+
 def test_unfold(simple_cubic):
     """The irreducible points give the band on the whole mesh."""
     crystal, kpoints, band = simple_cubic

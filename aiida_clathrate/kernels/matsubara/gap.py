@@ -38,13 +38,11 @@ class GapSolution:
     :param temperature: T [K].
     :param gaps: Δ(iω_n), n ≥ 0, shape (N,) [meV]; one sign, or two where repulsion wins at high frequencies.
     :param renormalisation: Z(iω_n), shape (N,) [dimensionless].
-    :param iterations: how many evaluations of the equations it took.
     """
 
     temperature: float
     gaps: NDArray[np.float64]
     renormalisation: NDArray[np.float64]
-    iterations: int = 0
 
     @property
     def frequencies(self) -> NDArray[np.float64]:
@@ -107,26 +105,26 @@ def gap_solution(
         attraction = pair_sum(couplings, pairs) - 2 * coulomb * pairs.sum()
         return np.asarray(0.5 * step * attraction / renormalisation(gaps))
 
-    gaps, iterations = fixed_point(improved, start)
+    gaps = fixed_point(improved, start)
     if not gaps[0] > 1e-6 * step:
         raise KernelError('ERROR_NOT_CONVERGED', f'the gap vanishes at {temperature:.6g} K: too close to T_c')
-    return GapSolution(temperature, gaps, renormalisation(gaps), iterations)
+    return GapSolution(temperature, gaps, renormalisation(gaps))
 
 
 def fixed_point(
     function: Callable[[NDArray[np.float64]], NDArray[np.float64]], start: NDArray[np.float64]
-) -> tuple[NDArray[np.float64], int]:
-    """Return x = f(x) and the number of evaluations, by Anderson mixing (J. ACM 12, 547 (1965))."""
+) -> NDArray[np.float64]:
+    """Return x = f(x) by Anderson mixing (D. G. Anderson, J. ACM 12, 547 (1965))."""
     point = start
     points: list[NDArray[np.float64]] = []
     residuals: list[NDArray[np.float64]] = []
-    for iteration in range(1, MAX_ITERATIONS + 1):
+    for _ in range(MAX_ITERATIONS):
         residual = function(point) - point
         change = float(np.abs(residual).max())
         if not math.isfinite(change):
             break
         if change <= TOLERANCE * np.abs(point).max():
-            return point + residual, iteration
+            return np.asarray(point + residual)
         points, residuals = [*points[-DEPTH:], point], [*residuals[-DEPTH:], residual]
         point = point + residual
         if len(points) > 1:
