@@ -133,3 +133,21 @@ def test_spurious():
     with pytest.raises(KernelError) as error:
         gap_edge(solution)
     assert error.value.label == 'ERROR_CONTINUATION_FAILED'
+
+
+def test_damped():
+    """Where Δ(ω) has a large imaginary part there is no edge, though its real part crosses ω."""
+    solution = GapSolution(1.0, np.zeros(200), np.ones(200))
+    frequencies = solution.frequencies
+    with pytest.raises(KernelError, match='only 0 of 6'):
+        gap_edge(replace(solution, gaps=2 / (1 + frequencies**2 / 30**2 + 0.2 * frequencies)))
+
+
+def test_approximants_must_agree(spectral, monkeypatch):
+    """Approximants agree to four digits, and their spread counts: with less tolerance they are refused."""
+    _, (solution,) = solutions(spectral, [0.1])
+    monkeypatch.setattr('aiida_clathrate.kernels.matsubara.continuation.SPREAD', 1e-3)
+    gap_edge(solution)
+    monkeypatch.setattr('aiida_clathrate.kernels.matsubara.continuation.SPREAD', 1e-16)
+    with pytest.raises(KernelError, match='meV for one Padé approximant'):
+        gap_edge(solution)
