@@ -38,11 +38,11 @@ def spectral_function(electron_phonon, dynamical_matrices, settings):
         return ExitCode(INCONSISTENT, str(error))
 
 
-def check_settings(settings, _=None):
+def check_settings(settings, port=None):
     """Return what is wrong with the settings of α²F, ``None`` if nothing is; a validator for ports."""
-    values = settings.get_dict()
+    values, name = settings.get_dict(), port.name if port else 'settings'
     if unknown := sorted(set(values) - {'gamma'}):
-        return f'{unknown[0]!r} is no setting of α²F; there is only `gamma`'
+        return f'{name}: {unknown[0]!r} is no setting of α²F; there is only `gamma`'
     if values.get('gamma', POLICIES[0]) not in POLICIES:
-        return f'gamma: {values["gamma"]!r} is none of {POLICIES}'
+        return f'{name}: gamma {values["gamma"]!r} is none of {POLICIES}'
     return None

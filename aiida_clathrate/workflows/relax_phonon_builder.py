@@ -80,6 +80,8 @@ def get_builder(
     builder.kpoints_dense = mesh_node(meshes.dense)
     if relax:
         builder.relax = relax_inputs(pw_code, structure, scf_overrides, meshes, inputs['relax'], common)
+    else:
+        builder.pop('relax')  # or an outer builder asks for the ports that its calculations need
     builder.scf = scf
     builder.phonon = phonon_inputs(ph_code, inputs['phonon'], options, protocol, pools)
     if electron_phonon:

@@ -93,19 +93,19 @@ def define_outputs(spec):
     spec.output('output_parameters', valid_type=orm.Dict, help='Enthalpy, N(E_F), pressure, violations.')
 
 
-def at_least_one(number, _):
+def at_least_one(number, port):
     """Refuse a count that would run nothing."""
-    return None if number.value >= 1 else f'{number.value} is too few; give 1 or more'
+    return None if number.value >= 1 else f'{port.name}: {number.value} is too few; give 1 or more'
 
 
-def check_settings(settings, _):
+def check_settings(settings, port):
     """Refuse settings of the analysis that it does not know or cannot use."""
     allowed = {'soft_acoustic_tolerance': 'zero or more', 'dos_step': 'more than zero'}
     for name, value in settings.get_dict().items():
         if name not in allowed:
-            return f'{name!r} is none of {sorted(allowed)}'
+            return f'{port.name}: {name!r} is none of {sorted(allowed)}'
         if not is_number(value) or value < 0 or (value == 0 and name == 'dos_step'):
-            return f'{name}: {value!r} meV must be a number, {allowed[name]}'
+            return f'{port.name}: {name} {value!r} must be a number of meV, {allowed[name]}'
     return None
 
 

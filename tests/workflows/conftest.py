@@ -61,10 +61,10 @@ def aluminium():
 
 @pytest.fixture
 def build(aiida_profile, aluminium, qe_codes, aluminium_family):
-    """Return a function that makes a builder for small meshes."""
+    """Return a function that makes a builder for small meshes, of a ``RelaxPhononWorkChain`` or another."""
     from aiida.plugins import WorkflowFactory
 
-    def build(**changes):
+    def build(process_class=None, **changes):
         arguments = {
             'structure': aluminium,
             'protocol': 'fast',
@@ -78,7 +78,7 @@ def build(aiida_profile, aluminium, qe_codes, aluminium_family):
             },
             'options': {'resources': {'num_machines': 1, 'num_mpiprocs_per_machine': 1}},
         }
-        process_class = WorkflowFactory('clathrate.relax_phonon')
+        process_class = process_class or WorkflowFactory('clathrate.relax_phonon')
         return process_class.get_builder_from_protocol(**(qe_codes | arguments | changes))
 
     return build

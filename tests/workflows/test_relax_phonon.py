@@ -11,6 +11,7 @@ from aiida_clathrate.calculations.phonon_files import retrieved_folders
 from aiida_clathrate.kernels.alpha2f import mode_couplings
 from aiida_clathrate.kernels.dynamical_matrix import mesh_index
 from aiida_clathrate.kernels.files.qe_linewidths import read_linewidths
+from aiida_clathrate.workflows.relax_phonon_builder import choose_meshes
 
 
 @pytest.mark.qe
@@ -96,31 +97,90 @@ def test_builder_refuses(build, changes, message):
         (lambda b: b.scf.pw.pseudos.clear(), 'scf.pw.pseudos'),
         (lambda b: setattr(b, 'electron_phonon', {'method': 'guess'}), "electron_phonon.method: 'guess'"),
         (lambda b: setattr(b, 'electron_phonon', {'el_ph_sigma': 0.01}), 'el_ph_nsigma'),
+        (lambda b: setattr(b, 'electron_phonon', {'el_ph_sigma': 0, 'el_ph_nsigma': 10}), 'el_ph_sigma: 0 is not'),
+        (lambda b: setattr(b, 'electron_phonon', {'el_ph_sigma': 0.1, 'el_ph_nsigma': 2.5}), 'give a whole number'),
+        (lambda b: setattr(b, 'pressure', orm.Float('inf')), 'pressure: inf GPa'),
+        (lambda b: setattr(b, 'qpoints', mesh((2, 2, 1))), r'qpoints: mesh \(2, 2, 1\) lacks the symmetry'),
+        (lambda b: setattr(b, 'qpoints', points()), 'qpoints: is a list of points; give a mesh'),
+        (lambda b: setattr(b, 'max_concurrent', 0), 'max_concurrent: 0 is too few; give 1 or more'),
+        (lambda b: setattr(b, 'max_attempts', -1), 'max_attempts: -1 is too few'),
+        (lambda b: setattr(b, 'settings', {'tolerance': 1.0}), "settings: 'tolerance' is none of"),
+        (lambda b: setattr(b, 'settings', {'soft_acoustic_tolerance': -1}), 'soft_acoustic_tolerance -1 must be'),
+        (lambda b: setattr(b, 'settings', {'dos_step': 0}), 'dos_step 0 must be a number of meV, more than zero'),
+        (lambda b: setattr(b, 'settings', {'dos_step': 'fine'}), "dos_step 'fine' must be"),
+        (lambda b: setattr(b.scf.pw, 'parameters', {'SYSTEM': {}}), 'SYSTEM.ecutwfc is missing'),
+        (lambda b: setattr(b.scf.pw, 'parameters', insulator()), 'an insulator has no electrons at E_F'),
+        (lambda b: setattr(b.phonon.ph, 'parameters', {'INPUTPH': {'last_q': 2}}), 'last_q of INPUTPH is set by'),
+        (lambda b: setattr(b.phonon.ph, 'parameters', {'INPUT': {}}), 'INPUTPH'),
     ],
-    ids=['pressure', 'meshes', 'offset', 'slab', 'overlap', 'pseudos', 'method', 'broadenings'],
 )
 def test_ports_refuse(build, change, message):
-    """The same holds for builders made by hand, before anything is submitted."""
+    """The same holds for builders made by hand, before anything is submitted: port, value and remedy."""
     builder = build()
-    change(builder)
-    with pytest.raises(ValueError, match=message):
+    before = orm.QueryBuilder().append(orm.ProcessNode).count()
+    with pytest.raises(ValueError, match=message):  # noqa: PT012 - a builder may refuse a value itself
+        change(builder)
         run_get_node(builder)
+    assert orm.QueryBuilder().append(orm.ProcessNode).count() == before
+
+
+def test_stringent(build):
+    """The settings of the published work, for the clathrates at their lattice constants."""
+    from aiida_clathrate.kernels.structures import structure_from_name
+
+    for volume in (4.70, 4.87, 4.90, 5.20):
+        crystal = structure_from_name('SrB3C3', lattice_constant=volume)
+        settings = process_class().get_protocol_inputs('stringent')
+        meshes = choose_meshes(orm.StructureData(ase=crystal.to_ase()), settings['meshes'], None, None, None)
+        assert (meshes.qpoints, meshes.kpoints, meshes.dense) == ((6, 6, 6), (24, 24, 24), (48, 48, 48))
+    builder = build(protocol='stringent', overrides={})
+    for part in (builder.scf.pw, builder.relax.base_relax.pw, builder.relax.base_init_relax.pw):
+        system = part.parameters['SYSTEM']
+        assert (system['ecutwfc'], system['ecutrho']) == (80.0, 640.0)
+
+
+def test_protocols(build):
+    """Each protocol is described, and its inputs pass the checks."""
+    assert set(process_class().get_available_protocols()) == {'fast', 'balanced', 'stringent'}
+    for protocol in process_class().get_available_protocols():
+        assert validate(build(protocol=protocol)) is None
+
+
+def process_class():
+    """Return the work chain."""
+    return WorkflowFactory('clathrate.relax_phonon')
+
+
+def validate(builder):
+    """Return what the work chain says to the inputs of a builder."""
+    return process_class().spec().inputs.validator(builder._inputs(prune=True), None)
 
 
 def test_pressure_in_kbar(build):
     """A pressure that only a wrong unit explains is accepted with a warning."""
     builder = build()
-    validator = WorkflowFactory('clathrate.relax_phonon').spec().inputs.validator
     builder.pressure = orm.Float(5000.0)
     with pytest.warns(UserWarning, match='kbar'):
-        assert validator(builder._inputs(prune=True), None) is None
+        assert validate(builder) is None
 
 
-def mesh(division, offset=0.0):
+def mesh(divisions, offset=0.0):
     """Return a mesh as a node."""
     node = orm.KpointsData()
-    node.set_kpoints_mesh([division] * 3, offset=[offset] * 3)
+    node.set_kpoints_mesh([divisions] * 3 if isinstance(divisions, int) else divisions, offset=[offset] * 3)
     return node
+
+
+def points():
+    """Return a list of wave vectors as a node."""
+    node = orm.KpointsData()
+    node.set_kpoints([[0.0, 0.0, 0.0]])
+    return node
+
+
+def insulator():
+    """Return parameters of pw.x with fixed occupations."""
+    return {'SYSTEM': {'ecutwfc': 15.0, 'occupations': 'fixed'}}
 
 
 def slab():
