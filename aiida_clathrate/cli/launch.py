@@ -18,6 +18,9 @@ PH = options.OverridableOption('--ph', default='ph@localhost', show_default=True
 PYTHON = options.OverridableOption(
     '--python', default='clathrate@localhost', show_default=True, help='Python code with this package.'
 )
+SMEARING = options.OverridableOption(
+    '--smearing', type=click.IntRange(min=0), help='Index, from 0, of the broadening whose T_c is reported.'
+)
 MESH = {'type': click.IntRange(min=1), 'nargs': 3, 'metavar': 'N N N'}
 
 
@@ -126,24 +129,48 @@ def cmd_relax_phonon(insulator, **arguments):
 @crystal_options
 @PYTHON()
 @click.option('--mu-star', 'mu_stars', **MU_STAR)
+@SMEARING()
 @decorators.with_dbenv()
-def cmd_critical_temperature(python, mu_stars, **arguments):
+def cmd_critical_temperature(python, mu_stars, smearing, **arguments):
     """Relax STRUCTURE, calculate its phonons and their coupling, α²F and T_c."""
     from aiida.plugins import WorkflowFactory
 
     launch(
         WorkflowFactory('clathrate.critical_temperature'),
         python_code=code(python),
-        eliashberg={'mu_stars': mu_stars},
+        eliashberg=parameters(mu_stars, smearing),
         **builder_arguments(**arguments),
     )
+
+
+@cmd_launch.command('alpha2f', epilog=EXAMPLE.format(command='alpha2f 123 456'))
+@click.argument('electron-phonon', type=types.DataParamType(sub_classes=('aiida.data:clathrate.electron_phonon',)))
+@click.argument('matrices', type=types.DataParamType(sub_classes=('aiida.data:clathrate.dynamical_matrix',)))
+@click.option(
+    '--gamma',
+    type=click.Choice(['zero', 'drop']),
+    default='zero',
+    show_default=True,
+    help='Whether Γ keeps its weight in the sum over q, or loses it.',
+)
+@decorators.with_dbenv()
+def cmd_alpha2f(electron_phonon, matrices, gamma):
+    """Couple ELECTRON_PHONON to the modes of MATRICES, of any level: harmonic, sscha or hessian."""
+    from aiida_clathrate.calculations.alpha2f import spectral_function
+
+    result, node = spectral_function.run_get_node(electron_phonon, matrices, {'gamma': gamma})
+    if not node.is_finished_ok:
+        echo.echo_critical(node.exit_message)
+    couplings = ', '.join(f'{value:.3f}' for value in result.base.attributes.get('couplings'))
+    echo.echo_success(f'stored the spectral function {result.pk}')
+    echo.echo(f'λ for each broadening: {couplings}')
 
 
 @cmd_launch.command('eliashberg', epilog=EXAMPLE.format(command='eliashberg 1234 --mu-star 0.10:0.15:6'))
 @click.argument('spectral-function', type=types.DataParamType(sub_classes=('aiida.data:clathrate.spectral',)))
 @PYTHON()
 @click.option('--mu-star', 'mu_stars', **MU_STAR)
-@click.option('--smearing', type=click.IntRange(min=0), help='Index of the broadening to report T_c for.')
+@SMEARING()
 @decorators.with_dbenv()
 def cmd_eliashberg(spectral_function, python, mu_stars, smearing):
     """Solve the Eliashberg equations for SPECTRAL_FUNCTION, a stored α²F."""
@@ -151,8 +178,13 @@ def cmd_eliashberg(spectral_function, python, mu_stars, smearing):
 
     builder = CalculationFactory('clathrate.eliashberg').get_builder()
     builder.code, builder.spectral_function = code(python), spectral_function
-    builder.parameters = {'mu_stars': mu_stars} | ({} if smearing is None else {'smearing': smearing})
+    builder.parameters = parameters(mu_stars, smearing)
     submit_builder(builder)
+
+
+def parameters(mu_stars, smearing):
+    """Return the parameters of the ``EliashbergCalculation``; what was not given is left to its defaults."""
+    return {'mu_stars': mu_stars} | ({} if smearing is None else {'smearing': smearing})
 
 
 def builder_arguments(

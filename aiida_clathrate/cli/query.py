@@ -14,24 +14,24 @@ from aiida.cmdline.utils import decorators, echo
 RESULTS = {
     'pk': 'pk',
     'formula': 'formula',
-    'pressure': 'P (GPa)',
+    'pressure': 'P\n(GPa)',
     'level': 'level',
     'coupling': 'λ',
-    'omega_log': 'ω_log (meV)',
+    'omega_log': 'ω_log\n(meV)',
     'mu_star': 'μ*',
-    'critical_temperature': 'T_c (K)',
-    'error': '± (K)',
-    'raw': 'raw (K)',
-    'allen_dynes': 'Allen–Dynes (K)',
-    'smearing_spread': 'spread (K)',
+    'critical_temperature': 'T_c\n(K)',
+    'error': '±\n(K)',
+    'raw': 'raw\n(K)',
+    'allen_dynes': 'Allen–\nDynes',
+    'smearing_spread': 'spread\n(K)',
 }
 VERDICTS = {
     'pk': 'pk',
     'formula': 'formula',
-    'pressure': 'P (GPa)',
+    'pressure': 'P\n(GPa)',
     'level': 'level',
     'class': 'verdict',
-    'smallest_frequency': 'lowest ħω (meV)',
+    'smallest_frequency': 'lowest ħω\n(meV)',
     'qpoint': 'at q',
     'irrep': 'irrep',
 }
@@ -163,14 +163,24 @@ def print_table(rows: list[dict[str, Any]], heads: dict[str, str]) -> None:
     from rich.console import Console
     from rich.table import Table
 
-    from aiida_clathrate.cli.summary import plain
-
     if not rows:
         echo.echo_report('nothing found: no result fits, or none has been calculated in this profile')
         return
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0))
+    heads = {name: head for name, head in heads.items() if any(row[name] is not None for row in rows)}
     for name, head in heads.items():
-        table.add_column(head, justify='left' if name in ('formula', 'level', 'class', 'qpoint', 'irrep') else 'right')
+        words = name in ('formula', 'level', 'class', 'qpoint', 'irrep')
+        # A number that is cut would be another number.
+        table.add_column(head, justify='left' if words else 'right', no_wrap=not words, overflow='fold')
     for row in rows:
-        table.add_row(*('–' if row[name] is None else plain(row[name]) for name in heads))
+        table.add_row(*(shown(row[name]) for name in heads))
     Console().print(table)
+
+
+def shown(value: Any) -> str:
+    """Return a value in at most four digits."""
+    from aiida_clathrate.cli.summary import plain
+
+    if isinstance(value, float):
+        return f'{value:.4g}'
+    return '–' if value is None else plain(value)

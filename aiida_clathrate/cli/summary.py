@@ -175,23 +175,22 @@ def superconductivity(node: Any) -> Section:
     ]
     rows += [('gap edge Δ₀', result.gap_note)] if result.gap_note else []
     rows += [(f'isotope coefficient of {name}', f'{value:.3f}') for name, value in result.isotope_by_species.items()]
-    missing = (None,) * len(result.mu_star)
-    columns = [result.rescaled, result.raw, result.allen_dynes, result.mcmillan, result.errors or missing]
-    columns += [result.mu_star_derivatives, result.isotope_coefficients]
+    rows.append(('table', 'T_c, dT_c/dμ* and, if modes have errors, σ of T_c in K'))
+    columns = {
+        'rescaled': result.rescaled,
+        'raw': result.raw,
+        'Allen–Dynes': result.allen_dynes,
+        'McMillan': result.mcmillan,
+        'σ': result.errors,
+        'dT_c/dμ*': result.mu_star_derivatives,
+        'isotope': result.isotope_coefficients,
+    }
+    columns = {name: values for name, values in columns.items() if values is not None}
     table = [
         [f'{mu_star:.4g}', *('–' if value is None else f'{value:.4g}' for value in values)]
-        for mu_star, *values in zip(result.mu_star, *columns, strict=True)
+        for mu_star, *values in zip(result.mu_star, *columns.values(), strict=True)
     ]
-    header = (
-        'μ*',
-        'T_c rescaled (K)',
-        'raw (K)',
-        'Allen–Dynes (K)',
-        'McMillan (K)',
-        'error (K)',
-        'dT_c/dμ* (K)',
-        'isotope',
-    )
+    header = ('μ*', *columns)
     return Section('superconductivity', rows, header, table)
 
 

@@ -13,6 +13,8 @@ from aiida_clathrate.data.spectral import SpectralFunctionData
 EliashbergCalculation = CalculationFactory('clathrate.eliashberg')
 RelaxPhononWorkChain = WorkflowFactory('clathrate.relax_phonon')
 
+USUAL_BROADENING = 3
+
 
 class CriticalTemperatureWorkChain(WorkChain):
     """Phonons and coupling by ``RelaxPhononWorkChain``, α²F, and T_c by ``EliashbergCalculation``."""
@@ -74,15 +76,18 @@ class CriticalTemperatureWorkChain(WorkChain):
         """Return a builder.
 
         :param python_code: Python with this package, on the computer that shall solve the Eliashberg equations.
-        :param eliashberg: parameters of the ``EliashbergCalculation``; its defaults if left out.
+        :param eliashberg: parameters of the ``EliashbergCalculation``, instead of its defaults. Without
+            ``smearing`` the fourth broadening is reported, 0.02 Ry in the protocols; the narrowest ones need far denser
+            meshes.
         :param args: positional arguments of ``RelaxPhononWorkChain.get_builder_from_protocol``.
         :param kwargs: its keyword arguments.
         """
         builder = cls.get_builder()
         builder.relax_phonon = RelaxPhononWorkChain.get_builder_from_protocol(*args, **kwargs)
         builder.eliashberg.code = orm.load_code(python_code) if isinstance(python_code, str) else python_code
-        if eliashberg:
-            builder.eliashberg.parameters = orm.Dict(eliashberg)
+        coupling = builder.relax_phonon.electron_phonon
+        count = coupling.get_dict().get('el_ph_nsigma', 1) if coupling else 1
+        builder.eliashberg.parameters = orm.Dict({'smearing': min(USUAL_BROADENING, count - 1)} | (eliashberg or {}))
         return builder
 
     def run_relax_phonon(self):
