@@ -64,6 +64,22 @@ def test_json():
     assert again.gaps[2] == pytest.approx(result.gaps[2])
 
 
+def test_gap_below_the_lowest_temperature():
+    """The gap is found at a tenth of T_c, though T_c is the lowest temperature at which it was looked for."""
+    lowest = 0.99 * solve(EINSTEIN, settings=FAST).critical_temperature
+    result = solve(EINSTEIN, settings=replace(FAST, lowest_temperature=lowest, reduced_temperatures=(0.1,)))
+    assert result.temperatures[0] == pytest.approx(0.1 * lowest / 0.99)
+    assert solve(EINSTEIN, settings=replace(FAST, lowest_temperature=1.1 * lowest)).rescaled == (None,)
+
+
+def test_spread():
+    """The spread over broadenings exists where all of them superconduct, and where there is more than one."""
+    result = replace(solve(EINSTEIN, settings=FAST), smearings=(0.1, 0.2, 0.3), smearing_temperatures=(5.0, 7.0, 6.0))
+    assert result.smearing_spread == 2.0
+    assert replace(result, smearing_temperatures=(5.0, 7.0, None)).smearing_spread is None
+    assert solve(EINSTEIN, settings=FAST).smearing_spread is None
+
+
 def test_references():
     """ω_ref by name or value: the higher it is, the more of the repulsion has been taken already."""
     spectral = SpectralFunction(np.array([10.0, 30.0]), np.array([0.6, 0.6]))

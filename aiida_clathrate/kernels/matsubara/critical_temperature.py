@@ -93,16 +93,14 @@ def instability(interaction: Interaction, temperature: float, number: int) -> In
     solution = cho_solve(factor, ones, check_finite=False)
     scale = float(ones @ solution)
     vector = sparse.T @ (solution / scale)
-    slope = -0.5 * float(pair_derivatives(vector)[1:] @ slopes[1:])
+    slope = -0.5 * float(pair_derivatives(vector) @ slopes[1:])
     return Instability(temperature, number, LARGEST - 0.5 / scale, slope, vector)
 
 
 def pair_derivatives(vector: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return ∂(vᵀAv)/∂λ_l, shape (2N,); that of λ_0 vanishes: elastic scattering does not break pairs."""
-    squares = vector**2
-    tails = 2 * np.cumsum(squares[::-1])[::-1]
-    tails[0] /= 2
-    return np.append(tails, np.zeros_like(tails)) - correlations(vector)
+    """Return ∂(vᵀAv)/∂λ_l for l ≥ 1, shape (2N−1,); that of λ_0 vanishes: elastic scattering does not break pairs."""
+    tails = 2 * np.cumsum(vector[::-1] ** 2)[::-1]
+    return np.append(tails[1:], np.zeros_like(tails)) - correlations(vector)[1:]
 
 
 @dataclass

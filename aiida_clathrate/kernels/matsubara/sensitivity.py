@@ -112,6 +112,6 @@ def response(
     return Response(
         temperature=point.temperature,
         bosonic=spacing(point.temperature) * np.arange(1, 2 * point.number, dtype=np.float64),
-        by_interaction=0.5 * scale * pair_derivatives(point.vector)[1:],
+        by_interaction=0.5 * scale * pair_derivatives(point.vector),
         by_mu_star=scale * carried,
     )
