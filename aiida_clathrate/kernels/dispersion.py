@@ -1,7 +1,8 @@
 """Phonon dispersion along the high-symmetry path of a crystal.
 
-The path is that of Y. Hinuma, G. Pizzi, Y. Kumagai, F. Oba and I. Tanaka, Comput. Materials Sci. 128, 140 (2017). seekpath
-gives it for its own standard primitive cell; here it is turned into the reciprocal basis of the crystal as it stands.
+The path is that of Y. Hinuma, G. Pizzi, Y. Kumagai, F. Oba and I. Tanaka, Comput. Materials Sci. 128, 140 (2017).
+seekpath gives it for its own standard primitive cell; here it is turned into the reciprocal basis of the crystal as it
+stands.
 """
 
 from __future__ import annotations
