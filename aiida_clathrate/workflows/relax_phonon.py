@@ -15,7 +15,12 @@ from aiida_clathrate.calculations.ph import COUPLING_FOLDER, PhononCalculation
 from aiida_clathrate.kernels.crystal import Crystal
 from aiida_clathrate.kernels.fft_grid import compatible_fft_grid
 from aiida_clathrate.workflows import recovery
-from aiida_clathrate.workflows.relax_phonon_ports import COUPLING_METHODS, define_inputs, define_outputs
+from aiida_clathrate.workflows.relax_phonon_ports import (
+    COUPLING_METHODS,
+    define_exit_codes,
+    define_inputs,
+    define_outputs,
+)
 
 PwBaseWorkChain = WorkflowFactory('quantumespresso.pw.base')
 PwRelaxWorkChain = WorkflowFactory('quantumespresso.pw.relax')
@@ -47,26 +52,7 @@ class RelaxPhononWorkChain(ProtocolMixin, WorkChain):
             cls.analyse,
         )
         define_outputs(spec)
-        spec.exit_code(
-            400,
-            'ERROR_OUT_OF_WALLTIME',
-            message='q point {qpoint} alone takes longer than the wall time: grant more time or processes.',
-        )
-        spec.exit_code(401, 'ERROR_SUB_PROCESS_FAILED_RELAX', message='The relaxation failed.')
-        spec.exit_code(402, 'ERROR_SUB_PROCESS_FAILED_SCF_DENSE', message='The SCF on the dense k mesh failed.')
-        spec.exit_code(403, 'ERROR_SUB_PROCESS_FAILED_SCF', message='The SCF on the k mesh of the phonons failed.')
-        spec.exit_code(404, 'ERROR_SUB_PROCESS_FAILED_NSCF', message='The bands for N(E_F) failed.')
-        spec.exit_code(405, 'ERROR_SUB_PROCESS_FAILED_PHONON', message='q points {qpoints} failed after all attempts.')
-        spec.exit_code(409, 'ERROR_SUB_PROCESS_FAILED_COUPLING', message='The sum over tetrahedra failed.')
-        spec.exit_code(406, 'ERROR_PHONON_FILES', message='The files of ph.x cannot be used: {reason}')
-        spec.exit_code(
-            408,
-            'ERROR_BASIS_TOO_SMALL',
-            message='ph.x found plane waves at k+q outside the FFT grid, as happens in small cells: raise ecutwfc; or, '
-            'with several MPI processes, give each a pool of k points of its own (`pools`, -nk).',
-        )
-        spec.exit_code(410, 'ERROR_ELECTRON_ANALYSIS', message='N(E_F) cannot be calculated: {reason}')
-        spec.exit_code(407, 'ERROR_PHONON_ANALYSIS', message='The phonons cannot be analysed: {reason}')
+        define_exit_codes(spec)
 
     @classmethod
     def get_protocol_filepath(cls):
@@ -236,32 +222,34 @@ class RelaxPhononWorkChain(ProtocolMixin, WorkChain):
 
     def inspect_phonons(self):
         """Note which q points are finished; give up when one has failed too often."""
-        broadenings = self.broadenings()['el_ph_nsigma'] if self.should_interpolate() else 0
-        finished = set(self.ctx.finished)
         for first, last in self.ctx.chunks:
             node = self.ctx[f'phonon_{first}']
             folders = phonon_files.retrieved_folders(node)
             for retrieved in folders:
-                self.ctx.total_qpoints = self.ctx.total_qpoints or phonon_files.number_of_qpoints(retrieved)
-                done = recovery.finished_qpoints(phonon_files.file_names(retrieved), broadenings) - finished
-                if done:
-                    self.ctx.retrieved[f'qpoints_{min(done)}'] = retrieved
-                    self.ctx.folders.append((retrieved.creator.outputs.remote_folder, min(done), max(done)))
-                    finished |= done
+                self.note_finished(retrieved)
             if not node.is_finished_ok:
                 self.report(f'phonons {node.pk} of q points {first} to {last or "the last"}: {node.exit_message}')
                 if any(phonon_files.stopped_by(retrieved, STICKS) for retrieved in folders):
                     return self.exit_codes.ERROR_BASIS_TOO_SMALL
                 if first == last and phonon_files.out_of_walltime(node):
                     return self.exit_codes.ERROR_OUT_OF_WALLTIME.format(qpoint=first)
-            if first not in finished:
+            if first not in self.ctx.finished:
                 self.ctx.attempts[first] = self.ctx.attempts.get(first, 0) + 1
-        self.ctx.finished = sorted(finished)
-        self.report(f'{len(finished)} of {self.ctx.total_qpoints or "?"} q points are finished')
+        self.report(f'{len(self.ctx.finished)} of {self.ctx.total_qpoints or "?"} q points are finished')
         limit = self.inputs.max_attempts.value
-        hopeless = [q for q, count in self.ctx.attempts.items() if count >= limit and q not in finished]
+        hopeless = [q for q, count in self.ctx.attempts.items() if count >= limit and q not in self.ctx.finished]
         if hopeless:
             return self.exit_codes.ERROR_SUB_PROCESS_FAILED_PHONON.format(qpoints=hopeless)
+
+    def note_finished(self, retrieved):
+        """Remember a folder with files of ph.x for the q points that it is the first to finish."""
+        self.ctx.total_qpoints = self.ctx.total_qpoints or phonon_files.number_of_qpoints(retrieved)
+        broadenings = self.broadenings()['el_ph_nsigma'] if self.should_interpolate() else 0
+        done = recovery.finished_qpoints(phonon_files.file_names(retrieved), broadenings) - set(self.ctx.finished)
+        if done:
+            self.ctx.retrieved[f'qpoints_{min(done)}'] = retrieved
+            self.ctx.folders.append((retrieved.creator.outputs.remote_folder, min(done), max(done)))
+            self.ctx.finished = sorted({*self.ctx.finished, *done})
 
     def broadenings(self):
         """Return the parameters of the Gaussian double delta."""

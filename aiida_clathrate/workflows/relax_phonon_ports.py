@@ -84,13 +84,34 @@ def define_inputs(spec):
 def define_outputs(spec):
     """Define the output ports."""
     spec.output('structure', valid_type=orm.StructureData, help='Relaxed crystal.')
-    spec.output('dynamical_matrices', valid_type=DynamicalMatrixData, help='Φ(q), symmetry and sum rule imposed.')
-    spec.output('electron_phonon', valid_type=ElectronPhononData, required=False, help='G(q) for each broadening.')
+    spec.output('dynamical_matrices', valid_type=DynamicalMatrixData, help='Φ(q) with symmetry and sum rule [eV/Å²].')
+    spec.output('electron_phonon', valid_type=ElectronPhononData, required=False, help='G(q) [1/Å²].')
     spec.output('dispersion', valid_type=orm.BandsData, help='ħω along the path of seekpath [meV].')
     spec.output('phonon_dos', valid_type=orm.ArrayData, help='Total and of each atom [states/meV/cell].')
-    spec.output('stability', valid_type=orm.Dict, help='Verdict and its evidence.')
+    spec.output('stability', valid_type=orm.Dict, help='Verdict and its evidence [meV].')
     spec.output('electron_dos', valid_type=orm.ArrayData, required=False, help='Around E_F [states/eV/cell].')
-    spec.output('output_parameters', valid_type=orm.Dict, help='Enthalpy, N(E_F), pressure, violations.')
+    spec.output('output_parameters', valid_type=orm.Dict, help='Enthalpy, N(E_F) … and `units`; violations.')
+
+
+def define_exit_codes(spec):
+    """Define the exit codes."""
+    for status, label, message in (
+        (400, 'ERROR_OUT_OF_WALLTIME',
+         'q point {qpoint} alone takes longer than the wall time: grant more time or processes.'),
+        (401, 'ERROR_SUB_PROCESS_FAILED_RELAX', 'The relaxation failed.'),
+        (402, 'ERROR_SUB_PROCESS_FAILED_SCF_DENSE', 'The SCF on the dense k mesh failed.'),
+        (403, 'ERROR_SUB_PROCESS_FAILED_SCF', 'The SCF on the k mesh of the phonons failed.'),
+        (404, 'ERROR_SUB_PROCESS_FAILED_NSCF', 'The bands for N(E_F) failed.'),
+        (405, 'ERROR_SUB_PROCESS_FAILED_PHONON', 'q points {qpoints} failed after all attempts.'),
+        (406, 'ERROR_PHONON_FILES', 'The files of ph.x cannot be used: {reason}'),
+        (407, 'ERROR_PHONON_ANALYSIS', 'The phonons cannot be analysed: {reason}'),
+        (408, 'ERROR_BASIS_TOO_SMALL',
+         'ph.x found plane waves at k+q outside the FFT grid, as happens in small cells: raise ecutwfc; or, with '
+         'several MPI processes, give each a pool of k points of its own (`pools`, -nk).'),
+        (409, 'ERROR_SUB_PROCESS_FAILED_COUPLING', 'The sum over tetrahedra failed.'),
+        (411, 'ERROR_ELECTRON_ANALYSIS', 'N(E_F) cannot be calculated: {reason}'),
+    ):  # fmt: skip
+        spec.exit_code(status, label, message=message)
 
 
 def at_least_one(number, port):

@@ -82,3 +82,19 @@ def build(aiida_profile, aluminium, qe_codes, aluminium_family):
         return process_class.get_builder_from_protocol(**(qe_codes | arguments | changes))
 
     return build
+
+
+@pytest.fixture
+def assert_refused():
+    """Return a function that changes a builder and asserts that nothing is run with it."""
+    from aiida import orm
+    from aiida.engine import run_get_node
+
+    def check(builder, change, message):
+        before = orm.QueryBuilder().append(orm.ProcessNode).count()
+        with pytest.raises(ValueError, match=message):  # noqa: PT012 - a builder may refuse a value itself
+            change(builder)
+            run_get_node(builder)
+        assert orm.QueryBuilder().append(orm.ProcessNode).count() == before
+
+    return check

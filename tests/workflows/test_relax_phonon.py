@@ -51,13 +51,19 @@ def compare_with_print(results, node):
 @pytest.mark.qe
 def test_one_by_one(build):
     """Each q point as a calculation of its own gives the same matrices; without coupling there is no dense SCF."""
-    builder = build(electron_phonon=None, relax=False, overrides={'parallelize_qpoints': True, 'max_concurrent': 2})
+    overrides = {'parallelize_qpoints': True, 'max_concurrent': 2, 'clean_workdir': True}
+    builder = build(electron_phonon=None, relax=False, overrides=overrides)
     results, node = run_get_node(builder)
     assert node.is_finished_ok, node.exit_message
     assert 'electron_phonon' not in results
     labels = [link.link_label for link in node.base.links.get_outgoing(link_label_filter='phonon_q%').all()]
     assert labels == ['phonon_q1_attempt1', 'phonon_q2_attempt1', 'phonon_q3_attempt1']
     assert results['dynamical_matrices'].base.attributes.get('mesh') == [2, 2, 2]
+    jobs = [job for job in node.called_descendants if isinstance(job, orm.CalcJobNode)]
+    assert len(jobs) == 5
+    assert all(job.outputs.remote_folder.is_empty for job in jobs)
+    # What others would start from must not come out of the cache.
+    assert not any(job.base.caching.is_valid_cache for job in jobs)
 
 
 @pytest.mark.qe
@@ -114,14 +120,9 @@ def test_builder_refuses(build, changes, message):
         (lambda b: setattr(b.phonon.ph, 'parameters', {'INPUT': {}}), 'INPUTPH'),
     ],
 )
-def test_ports_refuse(build, change, message):
+def test_ports_refuse(build, assert_refused, change, message):
     """The same holds for builders made by hand, before anything is submitted: port, value and remedy."""
-    builder = build()
-    before = orm.QueryBuilder().append(orm.ProcessNode).count()
-    with pytest.raises(ValueError, match=message):  # noqa: PT012 - a builder may refuse a value itself
-        change(builder)
-        run_get_node(builder)
-    assert orm.QueryBuilder().append(orm.ProcessNode).count() == before
+    assert_refused(build(), change, message)
 
 
 def test_stringent(build):

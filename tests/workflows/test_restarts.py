@@ -12,16 +12,31 @@ from aiida_clathrate.calculations.phonon_files import phonon_runs
 
 pytestmark = pytest.mark.qe
 
-#: ph.x, killed once, when all files of the first q point are there.
-KILLED_ONCE = """#!/bin/bash
-if [ -e {marker} ]; then exec {executable} "$@"; fi
+#: ph.x that is disturbed once, when all files of the first q point are there.
+WRAPPER = """#!/bin/bash
+if [ -e {marker} ]; then exec {program} "$@"; fi
 touch {marker}
-{executable} "$@" &
+{program} "$@" &
 until [ -e DYN_MAT/dynamical-matrix-1 ] && [ -e elph_dir/a2Fq2r.60.1 ]; do sleep 0.01; done
-kill -9 $!
-wait
-exit 1
+{disturb}
 """
+SECONDS = 6
+KILL = 'kill -9 $!; wait; exit 1'
+DELAY = f'kill -STOP $!; sleep {SECONDS}; kill -CONT $!; wait $!'
+
+
+@pytest.fixture
+def disturbed(aiida_code_installed, tmp_path):
+    """Return a function that makes a code of ph.x that is disturbed once."""
+
+    def code(disturb):
+        wrapper = tmp_path / 'ph.sh'
+        program = shutil.which('ph.x')
+        wrapper.write_text(WRAPPER.format(marker=tmp_path / 'disturbed', program=program, disturb=disturb))
+        wrapper.chmod(0o755)
+        return aiida_code_installed(filepath_executable=str(wrapper), default_calc_job_plugin='quantumespresso.ph')
+
+    return code
 
 
 @pytest.fixture
@@ -41,17 +56,11 @@ def with_limit(builder, seconds):
     return builder
 
 
-def test_walltime(build, undisturbed):
-    """A run that the wall time stops keeps the q points that are finished; the others run anew, alone."""
-    (run,) = phonon_runs(undisturbed)
-    seconds = 0.75 * run.outputs.output_parameters['wall_time_seconds']
-    _, node = run_get_node(with_limit(build(relax=False), seconds))
-    assert node.is_finished_ok, node.exit_message
-    first, *others = phonon_runs(node)
-    assert first.exit_status == 400
-    assert 1 <= len(others) <= 3
-    assert all('last_q' in other.inputs.parameters['INPUTPH'] for other in others)
-    assert_equal(node, undisturbed)
+def test_walltime(build, undisturbed, disturbed):
+    """A run that stops before its wall time ends keeps what is finished; the other q points run anew, each alone."""
+    _, node = run_get_node(with_limit(build(relax=False, ph_code=disturbed(DELAY)), SECONDS))
+    assert phonon_runs(node)[0].exit_status == 400
+    assert_recovered(node, undisturbed)
 
 
 def test_never_enough_time(build):
@@ -66,19 +75,18 @@ def test_never_enough_time(build):
     assert len(alone) == len(phonon_runs(node)) - 1  # none is tried twice
 
 
-def test_killed(build, undisturbed, aiida_code_installed, tmp_path):
-    """After a run that died, only the q points that it had not finished run again, each alone."""
-    wrapper = tmp_path / 'ph.sh'
-    wrapper.write_text(KILLED_ONCE.format(marker=tmp_path / 'killed', executable=shutil.which('ph.x')))
-    wrapper.chmod(0o755)
-    code = aiida_code_installed(
-        label='killed-once', filepath_executable=str(wrapper), default_calc_job_plugin='quantumespresso.ph'
-    )
-    _, node = run_get_node(build(relax=False, ph_code=code))
+def test_killed(build, undisturbed, disturbed):
+    """The same after a run that died."""
+    _, node = run_get_node(build(relax=False, ph_code=disturbed(KILL)))
+    assert not phonon_runs(node)[0].is_finished_ok
+    assert_recovered(node, undisturbed)
+
+
+def assert_recovered(node, undisturbed):
+    """Assert that only the missing q points ran again, and gave what they had to."""
     assert node.is_finished_ok, node.exit_message
     labels = [link.link_label for link in node.base.links.get_outgoing(link_label_filter='phonon_q%').all()]
     assert labels == ['phonon_qpoints_attempt1', 'phonon_q2_attempt1', 'phonon_q3_attempt1']
-    assert not phonon_runs(node)[0].is_finished_ok
     assert_equal(node, undisturbed)
 
 
