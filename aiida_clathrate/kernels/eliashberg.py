@@ -72,6 +72,8 @@ def solve(
     if mu_stars is not None:
         settings = replace(settings, mu_stars=tuple(float(value) for value in mu_stars))
     extras = extras or Extras()
+    if settings.smearing >= len(extras.smearings):
+        raise ValueError(f'smearing: {settings.smearing} is none of the {len(extras.smearings)} broadenings known')
     values = np.array(settings.mu_stars)
     search = prepare(spectral, settings)
     rescaled, raw = search.curve(values, 'rescaled'), search.curve(values, 'raw')

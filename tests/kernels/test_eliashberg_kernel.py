@@ -253,3 +253,9 @@ def test_interrupted(tmp_path):
     with pytest.raises(ValueError, match='JSON'):
         io.write(tmp_path, io.RESULTS, {'bad': math.nan}, {})
     assert not list(tmp_path.iterdir())
+
+
+def test_unknown_broadening():
+    """The index of a broadening needs the broadenings."""
+    with pytest.raises(ValueError, match='smearing: 1 is none of the 1 broadenings'):
+        solve(EINSTEIN, settings=replace(FAST, smearing=1))
