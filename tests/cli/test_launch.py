@@ -8,6 +8,11 @@ from click.testing import CliRunner
 
 from aiida_clathrate.cli.launch import builder_arguments
 from aiida_clathrate.cli.main import cmd_root
+from aiida_clathrate.data.dynamical_matrix import DynamicalMatrixData
+from aiida_clathrate.data.electron_phonon import ElectronPhononData
+from aiida_clathrate.kernels.crystal import Crystal
+from aiida_clathrate.kernels.dynamical_matrix import DynamicalMatrices
+from aiida_clathrate.kernels.electron_phonon import ElectronPhonon
 
 
 @pytest.fixture
@@ -120,3 +125,27 @@ def test_without_broker(codes):
     result = invoke('eliashberg', node.pk)
     assert result.exit_code == 1
     assert 'Cannot submit' in result.output
+
+
+@pytest.mark.parametrize(
+    ('stiffness', 'options', 'code', 'words'),
+    [
+        (2.0, (), 0, 'λ for each broadening: 0.900'),
+        (2.0, ('--gamma', 'drop'), 0, 'λ for each broadening: 1.800'),
+        (-2.0, (), 1, 'are not positive'),
+    ],
+    ids=['Γ keeps its weight', 'Γ loses it', 'unstable'],
+)
+def test_alpha2f(aiida_profile_clean, stiffness, options, code, words):
+    """Stored G = 0.6 and Φ = k of one atom on two q points: λ = 3 · 0.6/(2 N k) with N = 1/4, and nothing at Γ."""
+    crystal, mesh = Crystal.from_ase(bulk('Al', 'fcc', a=4.0)), (2, 1, 1)
+    constants = np.array([np.zeros((3, 3)), stiffness * np.eye(3)], dtype=complex)
+    strengths = np.full((1, 2, 1, 1), 0.6) * np.eye(3, dtype=complex)
+    coupling = ElectronPhonon(crystal, mesh, np.array([0.1]), strengths, np.array([0.25]), np.array([8.0]))
+    nodes = [
+        ElectronPhononData.from_kernel(coupling).store(),
+        DynamicalMatrixData.from_kernel(DynamicalMatrices(crystal, mesh, constants)).store(),
+    ]
+    result = invoke('alpha2f', *(node.pk for node in nodes), *options)
+    assert result.exit_code == code, result.output
+    assert words in result.output
