@@ -13,6 +13,7 @@ from aiida_clathrate.data.spectral import SpectralFunctionData
 EliashbergCalculation = CalculationFactory('clathrate.eliashberg')
 RelaxPhononWorkChain = WorkflowFactory('clathrate.relax_phonon')
 
+#: Index of the broadening that is reported unless another is asked for.
 USUAL_BROADENING = 3
 
 
