@@ -14,6 +14,9 @@ Arrays = dict[str, NDArray[Any]]
 
 INPUTS, RESULTS = 'inputs', 'results'
 
+#: Files above this size are not compressed: random displacements and forces shrink by a twentieth, in minutes [bytes].
+LARGE = 2**24
+
 
 class KernelError(Exception):
     """A failure that the workflow can act on.
@@ -39,7 +42,8 @@ def write(folder: Path, stem: str, scalars: Scalars, arrays: Arrays) -> None:
     text = json.dumps(scalars, indent=2, sort_keys=True, allow_nan=False)
     draft = folder / f'{stem}.part'
     with draft.open('wb') as file:
-        np.savez_compressed(file, **arrays)  # type: ignore[arg-type]
+        save = np.savez_compressed if sum(array.nbytes for array in arrays.values()) < LARGE else np.savez
+        save(file, **arrays)  # type: ignore[arg-type]
     draft.replace(folder / f'{stem}.npz')
     draft.write_text(text)
     draft.replace(folder / f'{stem}.json')

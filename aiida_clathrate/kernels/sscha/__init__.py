@@ -1,0 +1,1 @@
+"""Stochastic self-consistent harmonic approximation."""
