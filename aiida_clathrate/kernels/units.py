@@ -23,6 +23,8 @@ FORCE_CONSTANT_PER_RYDBERG = RYDBERG / BOHR**2
 AMU_PER_RYDBERG_MASS = 2 * ELECTRON_MASS
 #: ħω in meV of a mode whose ω² is 1 eV/(Å² amu).
 MEV_PER_SQRT_FORCE_CONSTANT_OVER_MASS = 1e3 * hbar / e * sqrt(e / 1e-20 / atomic_mass)
+#: ħ² in eV amu Å².
+HBAR_SQUARED = (1e-3 * MEV_PER_SQRT_FORCE_CONSTANT_OVER_MASS) ** 2
 #: Pressure: 1 eV/Å³ in GPa.
 GPA_PER_EV_ANGSTROM3 = e / 1e-30 / 1e9
 #: Quantum ESPRESSO prints linewidths as ordinary frequencies: 1 GHz in meV.
