@@ -16,16 +16,18 @@ from aiida_clathrate.kernels.crystal import Crystal
 from aiida_clathrate.kernels.files.star_groups import star_numbers
 
 TYPES = {'f': '<f8', 'c': '<c16', 'i': '<i8'}
+SINGLE = '<f4'
 
 
 class KernelArrayData(orm.ArrayData):
     """Base: sub classes give ``from_kernel``, ``to_kernel`` and the names of their arrays.
 
-    ``_arrays`` are needed, ``_optional_arrays`` may be absent.
+    ``_arrays`` are needed, ``_optional_arrays`` may be absent, ``_single_arrays`` may be in single precision.
     """
 
     _arrays: tuple[str, ...]
     _optional_arrays: tuple[str, ...] = ()
+    _single_arrays: tuple[str, ...] = ()
 
     def to_kernel(self) -> Any:
         """Return the checked kernel dataclass."""
@@ -42,7 +44,8 @@ class KernelArrayData(orm.ArrayData):
     def _fill(self, arrays: dict[str, Any], attributes: dict[str, Any]) -> None:
         for name in sorted(arrays):
             array = np.asarray(arrays[name])
-            self.set_array(name, np.ascontiguousarray(array, dtype=TYPES[array.dtype.kind]))
+            single = name in self._single_arrays and array.dtype == np.float32
+            self.set_array(name, np.ascontiguousarray(array, dtype=SINGLE if single else TYPES[array.dtype.kind]))
         self.base.attributes.set_many(attributes)
 
     def _read(self, names: tuple[str, ...]) -> dict[str, Any]:
@@ -53,7 +56,7 @@ class KernelArrayData(orm.ArrayData):
             raise ValueError(f'{type(self).__name__} needs the arrays {self._arrays}, not {sorted(present)}')
         arrays = {name: self.get_array(name) for name in names if name in present}
         for name, array in arrays.items():
-            if array.dtype.str not in TYPES.values():
+            if array.dtype.str not in (*TYPES.values(), *([SINGLE] if name in self._single_arrays else [])):
                 raise ValueError(f'{type(self).__name__}: {name} has the type {array.dtype}')
         return arrays
 
