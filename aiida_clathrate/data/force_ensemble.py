@@ -8,13 +8,12 @@ from typing import Any, Literal
 import numpy as np
 
 from aiida_clathrate.data.kernel_arrays import MeshArrayData
-from aiida_clathrate.kernels.dynamical_matrix import DynamicalMatrices
 from aiida_clathrate.kernels.ensemble import ForceEnsemble
+from aiida_clathrate.kernels.ensemble_arrays import RESULTS, ensemble_from_arrays, ensemble_to_arrays
 
 Precision = Literal['double', 'single']
 FLOATS = {'double': np.dtype('<f8'), 'single': np.dtype('<f4')}
 
-RESULTS = ('energies', 'forces', 'stresses')
 #: What grows with the number of configurations. Energies stay double: their differences matter, not they themselves.
 LARGE = ('displacements', 'forces', 'stresses')
 #: Attributes that only the node tells, with the types that they may have.
@@ -51,14 +50,14 @@ class ForceEnsembleData(MeshArrayData):
         """
         if precision not in FLOATS:
             raise ValueError(f'precision must be one of {tuple(FLOATS)}, not {precision!r}')
-        arrays = {name: getattr(ensemble, name) for name in ('displacements', *RESULTS)}
-        present = {name: array for name, array in arrays.items() if array is not None}
+        arrays = ensemble_to_arrays(ensemble)[1]
         if precision == 'single':
-            present |= {name: present[name].astype(FLOATS['single']) for name in LARGE if name in present}
+            rounded = {name: arrays[name].astype(FLOATS['single']) for name in LARGE if name in arrays}
             # Attributes must follow from what is stored.
-            ensemble = replace(ensemble, **{name: array.astype(np.float64) for name, array in present.items()})
+            ensemble = replace(ensemble, **{name: array.astype(np.float64) for name, array in rounded.items()})
+            arrays |= rounded
         node = cls()
-        node._fill_with_crystal(ensemble, present | {'force_constants': ensemble.matrices.force_constants})
+        node._fill_with_crystal(ensemble, arrays)
         node.base.attributes.set('precision', precision)
         return node
 
@@ -75,24 +74,7 @@ class ForceEnsembleData(MeshArrayData):
         for name in LARGE:
             if name in arrays and (precision not in FLOATS or arrays[name].dtype != FLOATS[precision]):
                 raise ValueError(f'{name} of the type {arrays[name].dtype} in a node whose precision is {precision!r}')
-        matrices = DynamicalMatrices(
-            self._stored_crystal(arrays),
-            tuple(attributes['mesh']),
-            arrays['force_constants'],
-            attributes['level'],
-            attributes['pressure'],
-            attributes['matrices_temperature'],
-        )
-        numbers = {name: arrays[name].astype(np.float64, copy=False) for name in LARGE if name in arrays}
-        return ForceEnsemble(
-            matrices,
-            float(attributes['temperature']),
-            **numbers,
-            energies=arrays.get('energies'),
-            antithetic=attributes['antithetic'],
-            seed=attributes['seed'],
-            source=attributes['source'],
-        )
+        return ensemble_from_arrays(attributes, arrays)
 
     def _attributes_of(self, kernel: ForceEnsemble) -> dict[str, Any]:
         matrices = kernel.matrices
