@@ -15,10 +15,8 @@ from numpy.typing import NDArray
 
 from aiida_clathrate.kernels.crystal import Crystal
 from aiida_clathrate.kernels.dynamical_matrix import DynamicalMatrices, mesh_index, mesh_points
+from aiida_clathrate.kernels.invariants import Invariants
 from aiida_clathrate.kernels.space_group import SpaceGroup, space_group
-
-#: How much of the images of a matrix is held at a time [bytes].
-LARGEST_BATCH = 2**26
 
 
 @dataclass(frozen=True)
@@ -87,23 +85,8 @@ def project(crystal: Crystal, mesh: tuple[int, int, int], matrices: NDArray[np.c
     :return: same shape; exactly hermitian.
     :raises ValueError: if the mesh has less symmetry than the crystal.
     """
-    group = space_group(crystal)
-    found = _stars(group, mesh)
-    images, points = group.images(mesh), mesh_points(mesh)
-    opposite = mesh_index(mesh, -points)
-    real = 0.5 * (matrices + matrices[..., opposite, :, :].conj())
-    hermitian = np.moveaxis(0.5 * (real + np.swapaxes(real, -1, -2).conj()), -3, 0)
-
-    # The average over the group is needed at one wave vector of each star only: the images of it, turned back.
-    averages = np.zeros((len(found.representatives), *hermitian.shape[1:]), dtype=np.complex128)
-    batches = np.array_split(np.arange(len(group)), -(-len(group) * hermitian[0].nbytes // LARGEST_BATCH))
-    for index, representative in enumerate(found.representatives):
-        for batch in batches:
-            unitary = representation(group.subset(batch), points[representative])
-            stack = hermitian[images[batch, representative]]
-            unitary = unitary.reshape(len(batch), *(1,) * (stack.ndim - 3), *unitary.shape[1:])
-            averages[index] += (np.swapaxes(unitary, -1, -2).conj() @ stack @ unitary).sum(axis=0) / len(group)
-    return _expand(group, found, mesh, np.moveaxis(averages, 0, -3))
+    invariants = Invariants(crystal, mesh)
+    return invariants.matrices(invariants.coefficients(matrices))
 
 
 def expand(crystal: Crystal, mesh: tuple[int, int, int], matrices: NDArray[np.complex128]) -> NDArray[np.complex128]:
