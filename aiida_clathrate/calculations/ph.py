@@ -19,6 +19,12 @@ class PhononCalculation(PhCalculation):
     pseudopotentials are copied; the rest is added here.
     """
 
+    @classmethod
+    def define(cls, spec):
+        """Define the process specification."""
+        super().define(spec)
+        spec.inputs['metadata']['options']['parser_name'].default = 'clathrate.ph'
+
     def prepare_for_submission(self, folder):
         """Write the input and say what to copy."""
         calcinfo = super().prepare_for_submission(folder)

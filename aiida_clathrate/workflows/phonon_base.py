@@ -26,5 +26,7 @@ class PhononBaseWorkChain(PhBaseWorkChain):
     def define(cls, spec):
         """Define the process specification."""
         super().define(spec)
+        # For the default of the parser.
+        spec.expose_inputs(PhononCalculation, namespace='ph', exclude=('qpoints',))
         # The outputs are looked up by the class of the process that was exposed.
         spec.expose_outputs(PhononCalculation, exclude=('retrieved_folder',))
