@@ -2,7 +2,7 @@
 
 For a mode of energy ħω the variance of the normal coordinate is a² = ħ/(2ω) coth(ħω/2k_BT), so Ψ = Σ e a² e† in
 mass-weighted coordinates, Υ = Ψ⁻¹, and F = Σ ħω/2 + k_BT ln(1 − exp(−ħω/k_BT)). I. Errea, M. Calandra, F. Mauri,
-Phys. Rev. B 89, 064302 (2014), eqs. 19 and 21. The three uniform translations are no modes: they are taken out of Φ(Γ)
+Phys. Rev. B 89, 064302 (2014). The three uniform translations are no modes: they are taken out of Φ(Γ)
 exactly, so that a soft mode cannot mix with them, and Ψ, Υ act as zero on them.
 """
 
@@ -115,12 +115,6 @@ class Gaussian:
         """Return Υ(q), the inverse of Ψ(q) but for translations, shape (k, 3n, 3n) [1/Å²]."""
         inverse = np.divide(1.0, self.variances, out=np.zeros_like(self.variances), where=self.active)
         return self._function(inverse, 0.5)
-
-    @property
-    def log_determinant(self) -> float:
-        """Return ln det Ψ in the space without translations, up to a constant of the masses."""
-        logarithms = np.log(self.variances, out=np.zeros_like(self.variances), where=self.active)
-        return float(self.vectors.sum(logarithms.sum(axis=1)))
 
     @property
     def free_energy(self) -> float:

@@ -57,6 +57,12 @@ class WaveVectors:
         full[..., self.kept, :, :] = matrices
         return full
 
+    @property
+    def origin(self) -> NDArray[np.int64]:
+        """Return where q or −q is among those kept, for every q of the mesh, shape (q,)."""
+        numbers = np.arange(self.cells)
+        return np.searchsorted(self.kept, np.minimum(numbers, mesh_index(self.mesh, -mesh_points(self.mesh))))
+
     def sum(self, values: NDArray[np.float64]) -> NDArray[np.float64]:
         """Return the sum over the whole mesh of real values with the same value at ±q, shape (k, ...)."""
         return np.asarray(np.tensordot(self.weights, values, axes=1))

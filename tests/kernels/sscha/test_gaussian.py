@@ -48,7 +48,6 @@ def test_supercell_invariance(temperature):
     gaussian = Gaussian(spring_matrices(rocksalt(), mesh), temperature)
     folded = Gaussian(spring_matrices(supercell_crystal(rocksalt(), mesh), (1, 1, 1)), temperature)
     assert gaussian.free_energy == pytest.approx(folded.free_energy, rel=1e-10)
-    assert gaussian.log_determinant == pytest.approx(folded.log_determinant, rel=1e-10)
     fields = np.random.default_rng(2).normal(size=(1, folded.covariance.shape[-1] // 3, 3))
     turned = from_waves(to_waves(fields, mesh) @ np.swapaxes(gaussian.covariance, -1, -2), mesh)
     np.testing.assert_allclose(turned.ravel(), folded.covariance[0] @ fields.ravel(), atol=1e-13)

@@ -1,0 +1,136 @@
+"""Minimise the free energy over auxiliary matrices and centroids with the forces of one ensemble.
+
+At the minimum Φ = ⟨∂²V⟩ and ⟨f⟩ = 0; ``search`` steps there until both gradients are below their stochastic errors, or
+the ensemble is used up.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from aiida_clathrate.kernels.dynamical_matrix import DynamicalMatrices
+from aiida_clathrate.kernels.ensemble import ForceEnsemble
+from aiida_clathrate.kernels.ensemble_arrays import ensemble_from_arrays
+from aiida_clathrate.kernels.io import Arrays, Scalars
+from aiida_clathrate.kernels.sscha.averages import Averages, Mean, WaveEnsemble
+from aiida_clathrate.kernels.sscha.search import Point, Reason, Search
+from aiida_clathrate.kernels.sscha.settings import Settings
+from aiida_clathrate.kernels.units import MEV_PER_SQRT_FORCE_CONSTANT_OVER_MASS
+
+
+@dataclass(frozen=True)
+class Trace:
+    """What happened at each accepted step, the start included; s of them.
+
+    :param free_energy: of the primitive cell, and its error, each of shape (s,) [eV].
+    :param gradient: norm of Φ − ⟨∂²V⟩, the mean square over q, and its error, shape (s,) [eV/Å²].
+    :param force: norm of the mean forces on the atoms of the primitive cell, and its error, shape (s,) [eV/Å].
+    :param kong_liu: effective over real size of the sample, shape (s,).
+    :param frequencies: ħω of one of each pair ±q, shape (s, k, 3n) [meV].
+    :param evaluations: how often the averages were evaluated up to this step, shape (s,).
+    """
+
+    free_energy: NDArray[np.float64]
+    free_energy_error: NDArray[np.float64]
+    gradient: NDArray[np.float64]
+    gradient_error: NDArray[np.float64]
+    force: NDArray[np.float64]
+    force_error: NDArray[np.float64]
+    kong_liu: NDArray[np.float64]
+    frequencies: NDArray[np.float64]
+    evaluations: NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class Minimum:
+    """The end of a minimisation on one ensemble.
+
+    :param matrices: auxiliary matrices with the centroids.
+    :param reason: why it ended.
+    :param trace: what happened at each step.
+    :param averages: at the end.
+    :param frequencies: ħω of all q, zero for translations, shape (q, 3n) [meV].
+    :param frequency_errors: standard deviations from those of ⟨∂²V⟩, shape (q, 3n) [meV].
+    :param pressure: tensor, shape (3, 3) [GPa], ``None`` without stresses.
+    :param parameters: number of independent parameters of Φ, and of the centroids.
+    """
+
+    matrices: DynamicalMatrices
+    reason: Reason
+    trace: Trace
+    averages: Averages
+    frequencies: NDArray[np.float64]
+    frequency_errors: NDArray[np.float64]
+    pressure: Mean | None
+    parameters: int
+
+
+def minimise(
+    ensemble: ForceEnsemble,
+    settings: Settings = Settings(),  # noqa: B008  # frozen
+    progress: Callable[[Averages], None] = lambda averages: None,
+) -> Minimum:
+    """Return the minimum of the free energy, as far as the ensemble can tell.
+
+    :param progress: called with the averages of each accepted step.
+    :raises ValueError: if the ensemble has no forces or fewer than two independent configurations.
+    """
+    search = Search(WaveEnsemble(ensemble), settings)
+    points, evaluations = [search.point(ensemble.matrices)], [1]
+    progress(points[0].averages)
+    reason: Reason | None = None
+    while reason is None:
+        if points[-1].ratio < settings.meaningful_factor:
+            reason = 'converged'
+        elif len(points) > settings.maximum_steps:
+            reason = 'maximum steps'
+        else:
+            found, tried, reason = search.next(points)
+            if found is not None:
+                points.append(found)
+                evaluations.append(evaluations[-1] + tried)
+                progress(found.averages)
+    return _result(search.waves, points, np.array(evaluations), reason)
+
+
+def _result(waves: WaveEnsemble, points: list[Point], evaluations: NDArray[np.int64], reason: Reason) -> Minimum:
+    """Return all that is known at the last point."""
+    averages = points[-1].averages
+    columns = zip(*(_row(point.averages) for point in points), strict=True)
+    gaussian = averages.gaussian
+    origin = gaussian.vectors.origin
+    return Minimum(
+        replace(points[-1].matrices, level='sscha', temperature=waves.ensemble.temperature),
+        reason,
+        Trace(*(np.array(column) for column in columns), evaluations),
+        averages,
+        gaussian.frequencies[origin],
+        frequency_errors(waves, averages)[origin],
+        waves.pressure(averages) if waves.ensemble.stresses is not None else None,
+        len(waves.invariants),
+    )
+
+
+def frequency_errors(waves: WaveEnsemble, averages: Averages) -> NDArray[np.float64]:
+    """Return the standard deviations of ħω that those of ⟨∂²V⟩ mean to first order, shape (k, 3n) [meV].
+
+    They are those of the next natural-gradient step: what another ensemble of this size would have given.
+    """
+    gaussian = averages.gaussian
+    _, vectors = gaussian.modes
+    changes = gaussian.vectors.restrict(waves.invariants.matrices(averages.gradient.deviations))
+    modes = vectors / np.repeat(np.sqrt(gaussian.matrices.crystal.masses), 3)[:, None]
+    squares = np.einsum('kam,bkac,kcm->bkm', modes.conj(), changes, modes, optimize=True).real
+    deviations = MEV_PER_SQRT_FORCE_CONSTANT_OVER_MASS**2 * np.sqrt((squares**2).sum(axis=0))
+    return np.divide(deviations, 2 * gaussian.frequencies, out=np.zeros_like(deviations), where=gaussian.active)
+
+
+def _row(averages: Averages) -> tuple[object, ...]:
+    """Return one step of the trace, in the order of its fields."""
+    gradient, force = averages.gradient.norm, averages.force.norm
+    free_energy = float(averages.free_energy.value), float(averages.free_energy.error)
+    return (*free_energy, *gradient, *force, averages.kong_liu, averages.gaussian.frequencies)
