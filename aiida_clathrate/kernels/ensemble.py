@@ -15,6 +15,9 @@ from numpy.typing import NDArray
 from aiida_clathrate.kernels.crystal import Crystal, supercell_indices
 from aiida_clathrate.kernels.dynamical_matrix import DynamicalMatrices
 
+#: Of +u and −u [Å]: files of other programs have eight decimals.
+PAIR_TOLERANCE = 1e-6
+
 
 @dataclass(frozen=True)
 class ForceEnsemble:
@@ -84,8 +87,7 @@ class ForceEnsemble:
     def _check_pairs(self) -> None:
         if len(self) % 2:
             raise ValueError(f'displacements: {len(self)} configurations cannot be pairs ±u')
-        # Files of other programs have eight decimals.
-        if np.abs(self.displacements[::2] + self.displacements[1::2]).max() > 1e-6:
+        if np.abs(self.displacements[::2] + self.displacements[1::2]).max() > PAIR_TOLERANCE:
             raise ValueError('displacements: configurations 2i and 2i+1 are not displaced by +u and −u')
 
     def __len__(self) -> int:

@@ -27,5 +27,7 @@ MEV_PER_SQRT_FORCE_CONSTANT_OVER_MASS = 1e3 * hbar / e * sqrt(e / 1e-20 / atomic
 HBAR_SQUARED = (1e-3 * MEV_PER_SQRT_FORCE_CONSTANT_OVER_MASS) ** 2
 #: Pressure: 1 eV/Å³ in GPa.
 GPA_PER_EV_ANGSTROM3 = e / 1e-30 / 1e9
+#: Pressure: 1 Ry/bohr³ in GPa.
+GPA_PER_RYDBERG_BOHR3 = RYDBERG / BOHR**3 * GPA_PER_EV_ANGSTROM3
 #: Quantum ESPRESSO prints linewidths as ordinary frequencies: 1 GHz in meV.
 MEV_PER_GHZ = MEV_PER_THZ * 1e-3
