@@ -63,6 +63,7 @@ class Averages:
 
     :param gaussian: of the matrices; their crystal holds the centroids.
     :param weights: ρ of each configuration, 1 on average, shape (c,).
+    :param spread: standard deviation of ln ρ: how far the matrices are from those of the ensemble.
     :param free_energy: of the primitive cell [eV].
     :param gradient: Φ − ⟨∂²V⟩ as coefficients of ``Invariants``, free of translations [eV/Å²].
     :param force: mean force on the atoms of the primitive cell, symmetrised, shape (n, 3) [eV/Å].
@@ -70,6 +71,7 @@ class Averages:
 
     gaussian: Gaussian
     weights: NDArray[np.float64]
+    spread: float
     free_energy: Mean
     gradient: Mean
     force: Mean
@@ -151,6 +153,7 @@ class WaveEnsemble:
         return Averages(
             gaussian,
             weights,
+            float(log_weights.std()),
             self._free_energy(gaussian, weights, potential),
             self._gradient(gaussian, weights, scaled, residual),
             self._force(gaussian, weights, residual[0]),

@@ -26,6 +26,8 @@ Reason = Literal['converged', 'kong-liu', 'not positive', 'maximum steps']
 
 #: A step that is shortened more often leads nowhere.
 MAX_SHORTENINGS = 12
+#: Where less of a step than this is left before the ensemble no longer stands for the matrices, it is used up.
+SHORTEST = 0.3
 #: Steps that Anderson's mixing looks back.
 DEPTH = 6
 #: Gradients below this fraction of the largest force constant are rounding.
@@ -92,12 +94,19 @@ class Search:
                 continue
             ratio = found.averages.kong_liu
             if ratio >= settings.kong_liu_ratio:
-                # After a step that had to be shortened for it the ensemble reaches no further.
-                return found, tried, 'kong-liu' if obstacle == 'kong-liu' else None
-            # −ln of the ratio grows with the square of the distance from the generating matrices.
-            length *= float(np.clip(0.9 * np.sqrt(np.log(settings.kong_liu_ratio) / np.log(ratio)), 0.1, 0.9))
+                used_up = obstacle == 'kong-liu' and length < SHORTEST * settings.step
+                return found, tried, 'kong-liu' if used_up else None
+            length *= self.shortening(last.averages, found.averages)
             obstacle = 'kong-liu'
         return None, MAX_SHORTENINGS, 'kong-liu' if obstacle == 'kong-liu' else 'not positive'
+
+    def shortening(self, start: Averages, end: Averages) -> float:
+        """Return by how much to shorten a step so that the ensemble just bears it.
+
+        For normally distributed ln ρ the ratio of Kong and Liu is exp(−spread²), and the spread grows with the step.
+        """
+        reach = 0.95 * np.sqrt(-np.log(self.settings.kong_liu_ratio))
+        return float(np.clip((reach - start.spread) / max(end.spread - start.spread, 1e-6), 0.05, 0.8))
 
     def mixed(self, points: list[Point]) -> NDArray[np.float64]:
         """Return Anderson's step from the last points; components count in units of their errors."""
