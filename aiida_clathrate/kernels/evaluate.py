@@ -180,7 +180,7 @@ def flush(parts: Parts, pending: list[Evaluated]) -> Evaluated:
     part = join(pending)
     parts.write(part)
     pending.clear()
-    logger.info('%d configurations to number %d of %d', len(part.indices), part.indices[-1] + 1, len(parts.positions))
+    logger.info('configurations %d to %d of %d', part.indices[0] + 1, part.indices[-1] + 1, len(parts.positions))
     return part
 
 
