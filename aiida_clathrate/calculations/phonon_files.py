@@ -41,6 +41,28 @@ def file_names(retrieved: orm.FolderData) -> set[str]:
     }
 
 
+def complete_files(retrieved: orm.FolderData, atoms: int) -> set[str]:
+    """Return the paths of the files of G(q) and Φ(q) that are written to their end.
+
+    ph.x makes the file of Φ(q) before it calculates it, and may be stopped in between.
+
+    :param atoms: number of atoms in the cell.
+    """
+    contents = {path: retrieved.base.repository.get_object_content(path) for path in file_names(retrieved)}
+    return {path for path, text in contents.items() if is_complete(text, atoms)}
+
+
+def is_complete(text: str, atoms: int) -> bool:
+    """Whether a file of ph.x ends where it has to: Φ(q) with the frame of the frequencies, G(q) with its last row."""
+    if 'Diagonalizing' in text:
+        return text.rstrip().endswith('*****')
+    header = text.split('\n', maxsplit=2)
+    if len(header) < 3 or not header[1].strip().isdigit():
+        return False
+    # For each q point a heading of five lines and, for each pair of atoms, their numbers and three rows.
+    return text.count('\n') >= 2 + int(header[1]) * (5 + 4 * atoms**2)
+
+
 def number_of_qpoints(retrieved: orm.FolderData) -> int | None:
     """Return the number of irreducible q points, ``None`` if ph.x did not get as far as counting them."""
     path = f'{FOLDER}/{PREFIX}0'

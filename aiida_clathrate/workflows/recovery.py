@@ -13,7 +13,7 @@ FIRST_BROADENING = 51
 def finished_qpoints(names: Iterable[str], broadenings: int) -> set[int]:
     """Return the numbers of the irreducible q points whose files are all there.
 
-    :param names: paths of the retrieved files of one calculation.
+    :param names: paths of the files of one calculation that are complete.
     :param broadenings: number of files of G that belong to each q; 0 without electron-phonon coupling.
     """
     names = set(names)

@@ -245,7 +245,8 @@ class RelaxPhononWorkChain(ProtocolMixin, WorkChain):
         """Remember a folder with files of ph.x for the q points that it is the first to finish."""
         self.ctx.total_qpoints = self.ctx.total_qpoints or phonon_files.number_of_qpoints(retrieved)
         broadenings = self.broadenings()['el_ph_nsigma'] if self.should_interpolate() else 0
-        done = recovery.finished_qpoints(phonon_files.file_names(retrieved), broadenings) - set(self.ctx.finished)
+        names = phonon_files.complete_files(retrieved, len(self.ctx.structure.sites))
+        done = recovery.finished_qpoints(names, broadenings) - set(self.ctx.finished)
         if done:
             self.ctx.retrieved[f'qpoints_{min(done)}'] = retrieved
             self.ctx.folders.append((retrieved.creator.outputs.remote_folder, min(done), max(done)))
@@ -272,7 +273,9 @@ class RelaxPhononWorkChain(ProtocolMixin, WorkChain):
         """Take the files of G(q)."""
         for _, first, last in self.ctx.folders:
             node = self.ctx[f'coupling_{first}']
-            files = phonon_files.file_names(node.outputs.retrieved) if 'retrieved' in node.outputs else set()
+            files = set()
+            if 'retrieved' in node.outputs:
+                files = phonon_files.complete_files(node.outputs.retrieved, len(self.ctx.structure.sites))
             if not set(range(first, last + 1)) <= recovery.finished_qpoints(files, 1):
                 self.report(f'coupling {node.pk} of q points {first} to {last} failed: {node.exit_message}')
                 return self.exit_codes.ERROR_SUB_PROCESS_FAILED_COUPLING

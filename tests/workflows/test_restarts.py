@@ -2,6 +2,8 @@
 
 import re
 import shutil
+import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -12,27 +14,24 @@ from aiida_clathrate.calculations.phonon_files import phonon_runs
 
 pytestmark = pytest.mark.qe
 
-#: ph.x that is disturbed once, when all files of the first q point are there.
-WRAPPER = """#!/bin/bash
+#: ph.x that is held at a q point, and killed after 0 seconds; see the script.
+HELD = """#!/bin/bash
 if [ -e {marker} ]; then exec {program} "$@"; fi
-touch {marker}
-{program} "$@" &
-until [ -e DYN_MAT/dynamical-matrix-1 ] && [ -e elph_dir/a2Fq2r.60.1 ]; do sleep 0.01; done
-{disturb}
+{mark}
+exec {python} {script} {qpoint} {seconds} {program} "$@"
 """
-SECONDS = 6
-KILL = 'kill -9 $!; wait; exit 1'
-DELAY = f'kill -STOP $!; sleep {SECONDS}; kill -CONT $!; wait $!'
+SCRIPT = Path(__file__).parent / 'held_ph.py'
 
 
 @pytest.fixture
-def disturbed(aiida_code_installed, tmp_path):
-    """Return a function that makes a code of ph.x that is disturbed once."""
+def held(aiida_code_installed, tmp_path):
+    """Return a function that makes a code of ph.x that is held at a q point: in its first run, or in each."""
 
-    def code(disturb):
-        wrapper = tmp_path / 'ph.sh'
-        program = shutil.which('ph.x')
-        wrapper.write_text(WRAPPER.format(marker=tmp_path / 'disturbed', program=program, disturb=disturb))
+    def code(qpoint, seconds, once=True):
+        wrapper, marker = tmp_path / 'ph.sh', tmp_path / 'marker'
+        places = {'marker': marker, 'program': shutil.which('ph.x'), 'python': sys.executable, 'script': SCRIPT}
+        mark = f'touch {marker}' if once else ''
+        wrapper.write_text(HELD.format(mark=mark, qpoint=qpoint, seconds=seconds, **places))
         wrapper.chmod(0o755)
         return aiida_code_installed(filepath_executable=str(wrapper), default_calc_job_plugin='quantumespresso.ph')
 
@@ -56,16 +55,19 @@ def with_limit(builder, seconds):
     return builder
 
 
-def test_walltime(build, undisturbed, disturbed):
+def test_walltime(build, undisturbed, held):
     """A run that stops before its wall time ends keeps what is finished; the other q points run anew, each alone."""
-    _, node = run_get_node(with_limit(build(relax=False, ph_code=disturbed(DELAY)), SECONDS))
+    (run,) = phonon_runs(undisturbed)
+    seconds = 5 + 10 * run.outputs.output_parameters['wall_time_seconds']  # no q point takes that long by itself
+    _, node = run_get_node(with_limit(build(relax=False, ph_code=held(qpoint=2, seconds=seconds)), seconds))
     assert phonon_runs(node)[0].exit_status == 400
     assert_recovered(node, undisturbed)
 
 
-def test_never_enough_time(build):
+def test_never_enough_time(build, held):
     """A q point that does not fit into the wall time is not tried again, and named."""
-    builder = with_limit(build(relax=False, electron_phonon=None), 0.1)  # ph.x takes no less
+    code = held(qpoint=1, seconds=1, once=False)
+    builder = with_limit(build(relax=False, electron_phonon=None, ph_code=code), 0.1)  # ph.x takes no less
     builder.count_states = False
     _, node = run_get_node(builder)
     assert node.exit_status == 400
@@ -75,9 +77,9 @@ def test_never_enough_time(build):
     assert len(alone) == len(phonon_runs(node)) - 1  # none is tried twice
 
 
-def test_killed(build, undisturbed, disturbed):
+def test_killed(build, undisturbed, held):
     """The same after a run that died."""
-    _, node = run_get_node(build(relax=False, ph_code=disturbed(KILL)))
+    _, node = run_get_node(build(relax=False, ph_code=held(qpoint=2, seconds=0)))
     assert not phonon_runs(node)[0].is_finished_ok
     assert_recovered(node, undisturbed)
 
