@@ -108,6 +108,20 @@ def interpolate(matrices: DynamicalMatrices, mesh: tuple[int, int, int]) -> Dyna
     return replace(matrices, mesh=mesh, force_constants=force_constants(matrices).at(mesh_points(mesh)))
 
 
+def restrict(matrices: DynamicalMatrices, mesh: tuple[int, int, int]) -> DynamicalMatrices:
+    """Return the matrices at the wave vectors of a coarser mesh that are all among their own.
+
+    :raises ValueError: if the divisions of the mesh do not divide those of the matrices.
+    """
+    if any(fine % coarse for fine, coarse in zip(matrices.mesh, mesh, strict=True)):
+        raise ValueError(
+            f'the supercell {"×".join(map(str, mesh))} does not divide the q mesh {"×".join(map(str, matrices.mesh))} '
+            'of the matrices: give a supercell that does, or matrices on a multiple of it'
+        )
+    chosen = mesh_index(matrices.mesh, mesh_points(mesh))
+    return replace(matrices, mesh=mesh, force_constants=matrices.force_constants[chosen])
+
+
 def add_difference(
     fine_harmonic: DynamicalMatrices,
     coarse_anharmonic: DynamicalMatrices,

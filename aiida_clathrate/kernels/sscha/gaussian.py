@@ -26,29 +26,15 @@ class NotPositiveError(ValueError):
 
 
 @dataclass(frozen=True)
-class Gaussian:
-    """The quantum or thermal Gaussian of auxiliary matrices in the supercell of their mesh.
+class LatticeModes:
+    """Modes of matrices on the supercell of their mesh, the uniform translations apart.
 
     Arrays are those of the wave vectors ``vectors.kept``, k in number.
 
-    :param matrices: Φ(q), positive but for the translations.
-    :param temperature: [K].
-    :raises NotPositiveError: naming the mode that is not positive.
+    :param matrices: Φ(q).
     """
 
     matrices: DynamicalMatrices
-    temperature: float
-
-    def __post_init__(self) -> None:
-        energies = self.frequencies[self.active]
-        if energies.size == 0:
-            raise ValueError('matrices: a single atom at Γ has no modes but translations; give a supercell')
-        if energies.min() <= 0:
-            where = np.unravel_index(np.argmin(np.where(self.active, self.frequencies, np.inf)), self.active.shape)
-            point = self.matrices.qpoints[self.vectors.kept[where[0]]]
-            raise NotPositiveError(
-                f'matrices: the mode of {energies.min():.3g} meV at q = {np.round(point, 4).tolist()} is not positive'
-            )
 
     @cached_property
     def vectors(self) -> WaveVectors:
@@ -88,6 +74,29 @@ class Gaussian:
         active = np.ones((len(self.vectors.kept), 3 * len(self.matrices.crystal.symbols)), dtype=bool)
         active[0, :3] = False
         return active
+
+
+@dataclass(frozen=True)
+class Gaussian(LatticeModes):
+    """The quantum or thermal Gaussian of auxiliary matrices.
+
+    :param matrices: Φ(q), positive but for the translations.
+    :param temperature: [K].
+    :raises NotPositiveError: naming the mode that is not positive.
+    """
+
+    temperature: float
+
+    def __post_init__(self) -> None:
+        energies = self.frequencies[self.active]
+        if energies.size == 0:
+            raise ValueError('matrices: a single atom at Γ has no modes but translations; give a supercell')
+        if energies.min() <= 0:
+            where = np.unravel_index(np.argmin(np.where(self.active, self.frequencies, np.inf)), self.active.shape)
+            point = self.matrices.qpoints[self.vectors.kept[where[0]]]
+            raise NotPositiveError(
+                f'matrices: the mode of {energies.min():.3g} meV at q = {np.round(point, 4).tolist()} is not positive'
+            )
 
     @cached_property
     def variances(self) -> NDArray[np.float64]:

@@ -7,19 +7,27 @@ the ensemble is used up.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from aiida_clathrate.kernels.dynamical_matrix import DynamicalMatrices
 from aiida_clathrate.kernels.ensemble import ForceEnsemble
-from aiida_clathrate.kernels.ensemble_arrays import ensemble_from_arrays
-from aiida_clathrate.kernels.io import Arrays, Scalars
+from aiida_clathrate.kernels.ensemble_arrays import ensemble_from_arrays, matrices_to_arrays
+from aiida_clathrate.kernels.io import Arrays, KernelError, Scalars
 from aiida_clathrate.kernels.sscha.averages import Averages, Mean, WaveEnsemble
+from aiida_clathrate.kernels.sscha.gaussian import NotPositiveError
 from aiida_clathrate.kernels.sscha.search import Point, Reason, Search
 from aiida_clathrate.kernels.sscha.settings import Settings
 from aiida_clathrate.kernels.units import MEV_PER_SQRT_FORCE_CONSTANT_OVER_MASS
+
+
+#: Ends that are no results to go on from: labels of exit codes.
+STATUS = {'not positive': 'ERROR_IMAGINARY_FREQUENCIES', 'maximum steps': 'ERROR_NOT_CONVERGED'}
+#: Columns of the trace whose last entry is a scalar result.
+LAST = ('free_energy_error', 'gradient', 'gradient_error', 'force', 'force_error', 'kong_liu')
 
 
 @dataclass(frozen=True)
@@ -100,13 +108,14 @@ def minimise(
 def _result(waves: WaveEnsemble, points: list[Point], evaluations: NDArray[np.int64], reason: Reason) -> Minimum:
     """Return all that is known at the last point."""
     averages = points[-1].averages
-    columns = zip(*(_row(point.averages) for point in points), strict=True)
+    rows = [_row(point.averages) for point in points]
+    columns = {name: np.array([row[name] for row in rows]) for name in rows[0]}
     gaussian = averages.gaussian
     origin = gaussian.vectors.origin
     return Minimum(
         replace(points[-1].matrices, level='sscha', temperature=waves.ensemble.temperature),
         reason,
-        Trace(*(np.array(column) for column in columns), evaluations),
+        Trace(evaluations=evaluations, **columns),
         averages,
         gaussian.frequencies[origin],
         frequency_errors(waves, averages)[origin],
@@ -125,12 +134,76 @@ def frequency_errors(waves: WaveEnsemble, averages: Averages) -> NDArray[np.floa
     changes = gaussian.vectors.restrict(waves.invariants.matrices(averages.gradient.deviations))
     modes = vectors / np.repeat(np.sqrt(gaussian.matrices.crystal.masses), 3)[:, None]
     squares = np.einsum('kam,bkac,kcm->bkm', modes.conj(), changes, modes, optimize=True).real
-    deviations = MEV_PER_SQRT_FORCE_CONSTANT_OVER_MASS**2 * np.sqrt((squares**2).sum(axis=0))
-    return np.divide(deviations, 2 * gaussian.frequencies, out=np.zeros_like(deviations), where=gaussian.active)
+    deviations: NDArray[np.float64] = MEV_PER_SQRT_FORCE_CONSTANT_OVER_MASS**2 * np.sqrt((squares**2).sum(axis=0))
+    safe = np.where(gaussian.active, gaussian.frequencies, np.inf)
+    return np.asarray(deviations / (2 * safe))
 
 
-def _row(averages: Averages) -> tuple[object, ...]:
-    """Return one step of the trace, in the order of its fields."""
-    gradient, force = averages.gradient.norm, averages.force.norm
-    free_energy = float(averages.free_energy.value), float(averages.free_energy.error)
-    return (*free_energy, *gradient, *force, averages.kong_liu, averages.gaussian.frequencies)
+def _row(averages: Averages) -> dict[str, Any]:
+    """Return one step of the trace."""
+    return {
+        'free_energy': float(averages.free_energy.value),
+        'free_energy_error': float(averages.free_energy.error),
+        'gradient': averages.gradient.norm[0],
+        'gradient_error': averages.gradient.norm[1],
+        'force': averages.force.norm[0],
+        'force_error': averages.force.norm[1],
+        'kong_liu': averages.kong_liu,
+        'frequencies': averages.gaussian.frequencies,
+    }
+
+
+def run(scalars: Scalars, arrays: Arrays) -> tuple[Scalars, Arrays]:
+    """Minimise in a run folder.
+
+    :param scalars: those of an ensemble, and ``settings``.
+    :param arrays: those of an ensemble.
+    :return: ``status``, where there is one, is the label of an exit code beside the results.
+    """
+    settings, ensemble = Settings.from_scalars(scalars['settings']), ensemble_from_arrays(scalars, arrays)
+    try:
+        minimum = minimise(ensemble, settings)
+    except NotPositiveError as error:
+        raise KernelError('ERROR_IMAGINARY_FREQUENCIES', str(error)) from error
+    mean_pressure = None if minimum.pressure is None else float(np.trace(minimum.pressure.value) / 3)
+    pressure = ensemble.matrices.pressure if mean_pressure is None else mean_pressure
+    matrices, held = matrices_to_arrays(replace(minimum.matrices, pressure=pressure))
+    trace = {f'trace_{name}': getattr(minimum.trace, name) for name in (part.name for part in fields(Trace))}
+    held |= trace | {'frequencies': minimum.frequencies, 'frequency_errors': minimum.frequency_errors}
+    if minimum.pressure is not None:
+        held |= {'pressure_tensor': minimum.pressure.value, 'pressure_error': minimum.pressure.error}
+    results = matrices | _summary(minimum, len(ensemble)) | {'pressure': pressure}
+    if minimum.reason in STATUS:
+        results['status'] = STATUS[minimum.reason]
+    return results, held
+
+
+def _summary(minimum: Minimum, number: int) -> Scalars:
+    """Return the scalars of a result."""
+    trace, count = minimum.trace, minimum.averages.kong_liu * number
+    softest, error = _softest(minimum)
+    warnings = []
+    if number < minimum.parameters:
+        warnings.append(
+            f'{number} configurations for {minimum.parameters} independent force constants: noise decides; draw more'
+        )
+    return {
+        'reason': minimum.reason,
+        'steps': len(trace.kong_liu) - 1,
+        'evaluations': int(trace.evaluations[-1]),
+        'configurations': number,
+        'parameters': minimum.parameters,
+        'effective_configurations': float(count),
+        'free_energy': float(trace.free_energy[-1]),
+        'smallest_frequency': softest,
+        'smallest_frequency_error': error,
+        'warnings': warnings,
+    } | {name: float(getattr(trace, name)[-1]) for name in LAST}
+
+
+def _softest(minimum: Minimum) -> tuple[float, float]:
+    """Return the smallest auxiliary frequency that is no translation, and its error [meV]."""
+    gaussian = minimum.averages.gaussian
+    frequencies = np.where(gaussian.active[gaussian.vectors.origin], minimum.frequencies, np.inf)
+    where = np.unravel_index(np.argmin(frequencies), frequencies.shape)
+    return float(frequencies[where]), float(minimum.frequency_errors[where])

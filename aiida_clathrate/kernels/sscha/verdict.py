@@ -1,0 +1,102 @@
+"""Is a crystal stable once the quantum motion of its nuclei is counted: the classes of the B–C clathrate work.
+
+The curvature of the free energy decides, the Hessian, not the auxiliary matrices, which are positive by construction.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from aiida_clathrate.kernels.stability import Stability
+
+StabilityClass = Literal['stable', 'hessian-imaginary', 'collapsed']
+
+#: Errors that a frequency must be away from zero to count as different from it.
+SIGNIFICANT = 2.0
+
+
+@dataclass(frozen=True)
+class PopulationEvidence:
+    """What one population said.
+
+    :param configurations: how many.
+    :param frequency: the smallest auxiliary frequency [meV].
+    :param error: its standard deviation [meV].
+    :param reason: why the minimisation ended.
+    """
+
+    configurations: int
+    frequency: float
+    error: float
+    reason: str
+
+
+@dataclass(frozen=True)
+class AnharmonicVerdict:
+    """The verdict with its evidence.
+
+    ``stable``: auxiliary matrices and Hessian are positive. ``hessian-imaginary``: the auxiliary matrices are positive,
+    the Hessian is not: the crystal distorts. ``collapsed``: no positive auxiliary matrices minimise the free energy, or
+    the smallest frequency of the last population is zero within its error.
+
+    :param verdict: the class.
+    :param significant: whether the frequency that decides is further than ``SIGNIFICANT`` errors from zero.
+    :param smallest_frequency: of the Hessian, negative where imaginary, or the smallest auxiliary one of a collapsed
+        crystal [meV].
+    :param error: its standard deviation [meV]; ``None`` where it lies between the wave vectors of the supercell.
+    :param populations: smallest auxiliary frequency as the ensemble grew.
+    :param hessian: the verdict on the Hessian alone; ``None`` for a collapsed crystal.
+    """
+
+    verdict: StabilityClass
+    significant: bool
+    smallest_frequency: float
+    error: float | None
+    populations: tuple[PopulationEvidence, ...]
+    hessian: Stability | None
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return plain JSON; the class under ``class``."""
+        return {
+            'class': self.verdict,
+            'significant': self.significant,
+            'smallest_frequency': self.smallest_frequency,
+            'smallest_frequency_error': self.error,
+            'populations': [vars(population).copy() for population in self.populations],
+            'hessian': None if self.hessian is None else self.hessian.to_dict(),
+        }
+
+
+def collapsed(populations: Sequence[PopulationEvidence]) -> bool:
+    """Whether the auxiliary frequencies ran to zero.
+
+    :raises ValueError: without a population.
+    """
+    if not populations:
+        raise ValueError('populations: at least one is needed for a verdict')
+    last = populations[-1]
+    return last.reason == 'not positive' or last.frequency < SIGNIFICANT * last.error
+
+
+def anharmonic_verdict(
+    populations: Sequence[PopulationEvidence], hessian: Stability | None, error: float | None
+) -> AnharmonicVerdict:
+    """Return the class of a crystal.
+
+    :param hessian: stability of the matrices of the Hessian; ``None`` where the auxiliary ones collapsed.
+    :param error: of its smallest frequency [meV].
+    :raises ValueError: if a crystal that has not collapsed comes without Hessian.
+    """
+    last = populations[-1] if populations else None
+    if collapsed(populations):
+        assert last is not None
+        significant = last.frequency < -SIGNIFICANT * last.error or last.reason == 'not positive'
+        return AnharmonicVerdict('collapsed', significant, last.frequency, last.error, tuple(populations), hessian)
+    if hessian is None:
+        raise ValueError('hessian: the auxiliary matrices are positive, so the Hessian is needed for a verdict')
+    smallest = hessian.smallest_frequency
+    verdict: StabilityClass = 'hessian-imaginary' if hessian.verdict == 'unstable' else 'stable'
+    significant = error is None or abs(smallest) > SIGNIFICANT * error
+    return AnharmonicVerdict(verdict, significant, smallest, error, tuple(populations), hessian)
