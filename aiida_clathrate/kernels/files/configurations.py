@@ -12,6 +12,11 @@ from aiida_clathrate.kernels.ensemble import PAIR_TOLERANCE, ForceEnsemble
 from aiida_clathrate.kernels.files.supercell_order import match_supercell
 from aiida_clathrate.kernels.sscha.sample_check import check_sample
 
+Array = NDArray[np.float64]
+
+#: Of the middle of pairs and the centroids [Å].
+CENTROID_TOLERANCE = 1e-5
+
 
 @dataclass(frozen=True)
 class Configurations:
@@ -26,17 +31,18 @@ class Configurations:
     """
 
     name: str
-    positions: NDArray[np.float64]
-    energies: NDArray[np.float64] | None = None
-    forces: NDArray[np.float64] | None = None
-    stresses: NDArray[np.float64] | None = None
+    positions: Array
+    energies: Array | None = None
+    forces: Array | None = None
+    stresses: Array | None = None
     symbols: tuple[str, ...] | None = None
 
     def ensemble(self, matrices: DynamicalMatrices, temperature: float, source: str) -> ForceEnsemble:
         """Return the ensemble, its atoms in our order.
 
         Displacements are positions less centroids, not those to the nearest image: an atom may have crossed the border
-        of the cell. Neighbouring configurations displaced by ±u are found by looking.
+        of the cell. Pairs ±u of neighbouring configurations are found by looking; their displacements are from the
+        middle of the pair, because another program's bohr can differ from ours in the eighth digit.
 
         :param matrices: auxiliary matrices that the configurations were drawn from.
         :param temperature: that they were drawn at [K].
@@ -53,15 +59,16 @@ class Configurations:
         self._check_complete()
         mean = self.positions.mean(axis=0)
         order, centroids = match_supercell(matrices.crystal, matrices.mesh, mean, self.symbols)
-        displacements = self.positions[:, order] - centroids
+        positions = self.positions[:, order]
+        pairs = _in_pairs(positions, centroids)
         ensemble = ForceEnsemble(
             matrices,
             temperature,
-            displacements,
+            _from_middles(positions) if pairs else positions - centroids,
             self.energies,
             None if self.forces is None else self.forces[:, order],
             self.stresses,
-            antithetic=_in_pairs(displacements),
+            antithetic=pairs,
             source=source,
         )
         check_sample(ensemble)
@@ -82,7 +89,25 @@ class Configurations:
             )
 
 
-def _in_pairs(displacements: NDArray[np.float64]) -> bool:
-    if len(displacements) % 2:
+def _in_pairs(positions: Array, centroids: Array) -> bool:
+    """Whether configurations 2i and 2i+1 are displaced by ±u from the centroids.
+
+    :raises ValueError: if they are, but from other centroids.
+    """
+    if len(positions) % 2:
         return False
-    return bool(np.abs(displacements[::2] + displacements[1::2]).max() < PAIR_TOLERANCE)
+    middles = 0.5 * (positions[::2] + positions[1::2])
+    offset = float(np.abs(middles[0] - centroids).max())
+    if len(middles) > 1 and np.abs(middles - middles[0]).max() > PAIR_TOLERANCE:
+        return False
+    if offset > CENTROID_TOLERANCE and len(middles) > 1:
+        raise ValueError(
+            f'the configurations are pairs ±u about centroids that are up to {offset:.2g} Å from those of the '
+            'matrices: give the matrices that they were drawn from'
+        )
+    return offset <= CENTROID_TOLERANCE
+
+
+def _from_middles(positions: Array) -> Array:
+    half = 0.5 * (positions[::2] - positions[1::2])
+    return np.stack([half, -half], axis=1).reshape(positions.shape)
