@@ -23,7 +23,6 @@ from aiida_clathrate.kernels.sscha.search import Point, Reason, Search
 from aiida_clathrate.kernels.sscha.settings import Settings
 from aiida_clathrate.kernels.units import MEV_PER_SQRT_FORCE_CONSTANT_OVER_MASS
 
-
 #: Ends that are no results to go on from: labels of exit codes.
 STATUS = {'not positive': 'ERROR_IMAGINARY_FREQUENCIES', 'maximum steps': 'ERROR_NOT_CONVERGED'}
 #: Columns of the trace whose last entry is a scalar result.
