@@ -18,9 +18,11 @@ class Springs:
     :param log: a file that gets one line for each configuration.
     :param seconds: that each configuration takes.
     :param defect: what is wrong with the results.
+    :param startup: seconds until it is ready.
     """
 
-    def __init__(self, log=None, seconds=0.0, defect=None):
+    def __init__(self, log=None, seconds=0.0, defect=None, startup=0.0):
+        time.sleep(startup)
         self.log, self.seconds, self.defect = log and Path(log), seconds, defect
 
     def evaluate(self, positions, cell):
