@@ -181,7 +181,11 @@ def test_summary_refusals(hydrogen):
         read_summary('', 'lambda')
 
 
-@settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=100,
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+)
 @given(data=st.data())
 def test_garbage(hydrogen, data):
     """Whatever is cut out of or put into a table, it is read or refused with a message."""

@@ -155,7 +155,11 @@ def test_missing_files(matrices):
             read_phonopy_files({key: text for key, text in texts.items() if key != name})
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=60,
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+)
 @given(data=st.data())
 def test_garbage(matrices, data):
     """Whatever is cut out of or put into FORCE_CONSTANTS, it is read or refused with a message."""

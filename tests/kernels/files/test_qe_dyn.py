@@ -148,7 +148,11 @@ def test_not_hermitian(hydrogen):
         parse_dyn(damaged, 'dyn4')
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=60,
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+)
 @given(data=st.data())
 def test_garbage(hydrogen, data):
     """Whatever is cut out of or put into a file, it is read or refused with a message."""

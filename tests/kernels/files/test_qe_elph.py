@@ -152,7 +152,11 @@ def test_linewidth_refusals(hydrogen, old, new, message):
         read_linewidths(text, 'inp')
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=60,
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+)
 @given(data=st.data())
 def test_garbage(hydrogen, data):
     """Whatever is cut out of or put into a file, it is read or refused with a message."""
