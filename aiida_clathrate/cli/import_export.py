@@ -6,10 +6,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
-from aiida.cmdline.params import arguments
+from aiida.cmdline.params import arguments, types
 from aiida.cmdline.utils import decorators, echo
 
-from aiida_clathrate.cli.export_formats import FORMATS, UNITS, texts_of, write_texts
+from aiida_clathrate.cli.export_formats import FORMATS, UNITS, Settings, contents_of, write_files
 
 if TYPE_CHECKING:
     from aiida import orm
@@ -29,6 +29,11 @@ Examples:
   aiida-clathrate import spectral a2F.dos5 --formula H2 --pressure 500
   aiida-clathrate import spectral table.dat --units THz
 """
+ENSEMBLE_EXAMPLE = """\b
+Examples:
+  aiida-clathrate import ensemble sscha-run/data --population 2 --temperature 300 --pressure 15
+  aiida-clathrate import ensemble labelled.xyz --matrices 123 --temperature 300 --source vasp
+"""
 EXPORT_EPILOG = """\b
 Formats:
   dynamical matrices         qe (PATH0, PATH1 …, as ph.x), sscha (PATH1 …, as python-sscha),
@@ -36,12 +41,15 @@ Formats:
   electron-phonon matrices   qe (PATH is a folder, as elph_dir)
   spectral function          columns, epw (PATH is a file; lines broadened as for plots)
   superconductivity          json (PATH is a file)
+  ensemble of forces         sscha, sscha-text (PATH is a folder, python-sscha's data_dir),
+                             extxyz (PATH is a file)
 
 \b
 Examples:
   aiida-clathrate export 123 folder/dyn --format qe
   aiida-clathrate export 123 folder --format phonopy
   aiida-clathrate export 456 alpha2f.a2f --format epw --force
+  aiida-clathrate export 789 sscha-run/data --format sscha --population 2
 """
 LEVELS = click.Choice(['harmonic', 'sscha', 'hessian'])
 
@@ -66,7 +74,7 @@ def crystal_options(level: str | None) -> Any:
     return decorate
 
 
-@click.group('import', epilog=f'{MATRIX_EXAMPLE}\n{COUPLING_EXAMPLE}\n{SPECTRAL_EXAMPLE}')
+@click.group('import', epilog='\n'.join((MATRIX_EXAMPLE, COUPLING_EXAMPLE, SPECTRAL_EXAMPLE, ENSEMBLE_EXAMPLE)))
 def cmd_import():
     """Store files of another program as a node."""
 
@@ -139,6 +147,53 @@ def cmd_import_spectral(file, units, column, **labels):
         echo.echo_critical(f'import spectral: {error}')
 
 
+@cmd_import.command('ensemble', epilog=ENSEMBLE_EXAMPLE)
+@click.argument('path', type=click.Path(exists=True, path_type=Path))
+@click.option(
+    '--temperature', type=click.FloatRange(min=0), required=True, help='That the configurations were drawn at, in K.'
+)
+@click.option('--population', type=click.IntRange(min=0), default=1, show_default=True, help='Its number in a folder.')
+@click.option(
+    '--matrices',
+    type=types.DataParamType(sub_classes=('aiida.data:clathrate.dynamical_matrix',)),
+    metavar='NODE',
+    help='Matrices that the configurations were drawn from  [those in the folder].',
+)
+@click.option('--pressure', type=float, help='Pressure in GPa of the matrices in the folder  [not known].')
+@click.option('--source', help='What calculated energies and forces  [the format of the files].')
+@click.option(
+    '--precision',
+    type=click.Choice(['double', 'single']),
+    default='double',
+    show_default=True,
+    help='Of displacements, forces and stresses in the node.',
+)
+@decorators.with_dbenv()
+def cmd_import_ensemble(path, temperature, population, matrices, pressure, source, precision):
+    """Store an ensemble of configurations with energies, forces and stresses.
+
+    PATH is a folder of python-sscha (data_dir; files of save_bin or of save), or a file of extended XYZ in the units of
+    ASE, which needs --matrices.
+    """
+    from aiida_clathrate.data.force_ensemble import ForceEnsembleData
+    from aiida_clathrate.kernels.files.extxyz_ensembles import read_extxyz
+    from aiida_clathrate.kernels.files.sscha_ensembles import read_sscha_ensemble
+
+    if matrices is None and path.is_file():
+        raise click.UsageError('a file of configurations needs --matrices, a node with those that they were drawn from')
+    if matrices is not None and pressure is not None:
+        raise click.UsageError('--pressure is a label of the matrices in the folder: it does not go with --matrices')
+    try:
+        kernel = None if matrices is None else matrices.to_kernel()
+        if path.is_file():
+            ensemble = read_extxyz(path, kernel, temperature, source or 'extxyz')
+        else:
+            ensemble = read_sscha_ensemble(path, population, temperature, kernel, pressure, source or 'python-sscha')
+        store(ForceEnsembleData.from_kernel(ensemble, precision))
+    except ValueError as error:
+        echo.echo_critical(f'import ensemble: {error}')
+
+
 @click.command('export', epilog=EXPORT_EPILOG)
 @arguments.NODE('node')
 @click.argument('path', type=click.Path(path_type=Path))
@@ -146,9 +201,12 @@ def cmd_import_spectral(file, units, column, **labels):
     '--format', 'kind', type=click.Choice(sorted({kind for kinds in FORMATS.values() for kind in kinds})), required=True
 )
 @click.option('--units', type=click.Choice(UNITS), default='meV', show_default=True, help='Unit of ω of `columns`.')
+@click.option(
+    '--population', type=click.IntRange(min=0), default=1, show_default=True, help='Number in the names of an ensemble.'
+)
 @click.option('--force', is_flag=True, help='Overwrite files that exist.')
 @decorators.with_dbenv()
-def cmd_export(node, path, kind, units, force):
+def cmd_export(node, path, kind, units, population, force):
     """Write NODE (a pk or uuid) as files of another program."""
     known = FORMATS.get(type(node).__name__)
     if known is None:
@@ -156,7 +214,7 @@ def cmd_export(node, path, kind, units, force):
     if kind not in known:
         raise click.UsageError(f'a {type(node).__name__} can be exported as {", ".join(known)}, not as {kind}')
     try:
-        for file in write_texts(texts_of(node, kind, path, units), force):
+        for file in write_files(contents_of(node, kind, path, Settings(units, population)), force):
             echo.echo(str(file))
     except (OSError, ValueError) as error:
         echo.echo_critical(f'export: {error}')
@@ -180,4 +238,6 @@ def store(node: orm.Data) -> None:
     parts = [str(value) for key in ('formula', 'level') if (value := attributes.get(key, None)) is not None]
     if attributes.get('mesh', None):
         parts.append(f'q mesh {"×".join(str(division) for division in attributes.get("mesh"))}')
+    if attributes.get('number', None):
+        parts.append(f'{attributes.get("number")} configurations')
     echo.echo_success(f'stored {type(node).__name__}<{node.pk}> {node.uuid}: {", ".join(parts) or "no labels"}')

@@ -139,6 +139,38 @@ def electron_phonon(node: Any) -> Section:
     return Section('electron-phonon', rows, header, table)
 
 
+def force_ensemble(node: Any) -> Section:
+    """Describe an ensemble: how far the atoms of each element are from the centroids, and what pulls at them."""
+    import numpy as np
+
+    ensemble, attributes = node.to_kernel(), node.base.attributes
+    number = f'{len(ensemble)}, {"in pairs ±u" if ensemble.antithetic else "without pairs"}'
+    rows = [
+        ('formula', ensemble.crystal.formula),
+        ('supercell', ' × '.join(str(division) for division in ensemble.mesh)),
+        ('configurations', f'{number}, {attributes.get("precision")} precision'),
+        *known(('temperature', ensemble.temperature, 'K'), ('pressure', ensemble.matrices.pressure, 'GPa')),
+        ('source of the forces', (ensemble.source or 'not told') if ensemble.computed else 'not computed'),
+        ('seed', plain(ensemble.seed)),
+    ]
+    if ensemble.computed:
+        mean, spread = ensemble.energies.mean() / ensemble.atoms, ensemble.energies.std() / ensemble.atoms
+        rows.append(('energy', f'{mean:.6f} eV/atom on average, standard deviation {1e3 * spread:.3g} meV/atom'))
+    if ensemble.stresses is not None:
+        pressures = np.trace(ensemble.stresses, axis1=1, axis2=2) / 3
+        rows.append(('stress', f'{pressures.mean():.4g} GPa on average, a third of the trace'))
+    names = np.array(ensemble.crystal.symbols * int(np.prod(ensemble.mesh)))
+    columns = {'displacement (Å)': ensemble.displacements}
+    columns |= {'force (eV/Å)': ensemble.forces} if ensemble.computed else {}
+    table = []
+    for name in dict.fromkeys(ensemble.crystal.symbols):
+        lengths = [np.linalg.norm(vectors[:, names == name], axis=-1) for vectors in columns.values()]
+        values = [f'{value:.4g}' for part in lengths for value in (np.sqrt(np.mean(part**2)), part.max())]
+        table.append([name, str(np.count_nonzero(names == name)), *values])
+    header = ('element', 'atoms', *(f'{kind} {column}' for column in columns for kind in ('rms', 'largest')))
+    return Section('ensemble', rows, header, table)
+
+
 def spectral_function(node: Any) -> Section:
     """Describe α²F."""
     couplings = node.to_modes()
@@ -214,6 +246,7 @@ DESCRIPTIONS: dict[str, Callable[[Any], Section]] = {
     'Dict': dictionary,
     'DynamicalMatrixData': dynamical_matrices,
     'ElectronPhononData': electron_phonon,
+    'ForceEnsembleData': force_ensemble,
     'SpectralFunctionData': spectral_function,
     'SuperconductivityData': superconductivity,
 }
