@@ -284,9 +284,10 @@ def interpolate(data, steps, folder):
 
 
 def save(data, steps, folder):
-    """Write the ensemble in the formats of python-sscha."""
+    """Write the ensemble in the formats of python-sscha, where an Å is an Å."""
     population = int(data['population'])
-    ensemble = to_ensemble(data)
+    scaled = {'cell': data['cell'] / LENGTH, 'displacements': data['displacements'] / LENGTH}
+    ensemble = to_ensemble(data | scaled | {'forces': data['forces'] * LENGTH})
     with steps('save_bin'):
         ensemble.save_bin(str(folder / 'bin'), population)
     ensemble.save(str(folder / 'text'), population)

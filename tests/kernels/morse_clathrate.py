@@ -19,7 +19,7 @@ from scipy.sparse import coo_array
 #: Lattice constant of the clathrate [Å].
 LATTICE_CONSTANT = 4.9
 #: Bond lengths of the reference may differ by this from the table [Å].
-SAME_LENGTH = 0.01
+SAME_LENGTH = 1e-4
 #: So many configurations are evaluated at a time, which bounds the memory.
 BATCH = 256
 
