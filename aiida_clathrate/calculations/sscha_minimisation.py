@@ -1,0 +1,75 @@
+"""The minimum of the free energy on one population, on a computer."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from aiida import orm
+from aiida.engine import CalcJobProcessSpec
+
+from aiida_clathrate.calculations.base import KernelCalculation
+from aiida_clathrate.data.dynamical_matrix import DynamicalMatrixData
+from aiida_clathrate.data.force_ensemble import ForceEnsembleData
+from aiida_clathrate.kernels import io
+from aiida_clathrate.kernels.ensemble_arrays import ensemble_to_arrays
+from aiida_clathrate.kernels.sscha.settings import Settings
+
+
+class SschaMinimisationCalculation(KernelCalculation):
+    """Minimise the free energy over auxiliary matrices and centroids with the forces of one population.
+
+    Parameters are the fields of ``kernels.sscha.settings.Settings``.
+    """
+
+    _kernel = 'sscha.minimisation'
+    _large_arrays = True
+
+    @classmethod
+    def define(cls, spec: CalcJobProcessSpec) -> None:
+        """Define the process specification."""
+        super().define(spec)
+        spec.input(
+            'ensemble',
+            valid_type=ForceEnsembleData,
+            validator=cls.validate_ensemble,
+            help='Population with forces; its matrices are where the search starts.',
+        )
+        spec.inputs['metadata']['options']['parser_name'].default = 'clathrate.sscha_minimisation'
+        spec.output('matrices', valid_type=DynamicalMatrixData, help='Auxiliary matrices with the centroids.')
+        spec.output(
+            'trace',
+            valid_type=orm.ArrayData,
+            help='The course, one row for each step: free_energy and free_energy_error of the primitive cell [eV], '
+            'gradient and gradient_error [eV/Å²], force and force_error [eV/Å], kong_liu, frequencies [meV], '
+            'evaluations; at its end frequencies_end and frequency_errors (q, 3n) [meV], and with stresses '
+            'pressure_tensor and pressure_error (3, 3) [GPa].',
+        )
+        spec.default_output_node = 'output_parameters'
+        spec.exit_code(
+            410, 'ERROR_NOT_CONVERGED', message='Not converged in the largest number of steps; the last one is kept.'
+        )
+        spec.exit_code(
+            420,
+            'ERROR_IMAGINARY_FREQUENCIES',
+            message='No step keeps the auxiliary matrices positive; the last positive ones are kept.',
+        )
+
+    @classmethod
+    def check_parameters(cls, parameters: dict[str, Any]) -> None:
+        """Raise for what the kernel would refuse."""
+        Settings.from_scalars(parameters)
+
+    @classmethod
+    def validate_ensemble(cls, ensemble: ForceEnsembleData | None, _: Any) -> str | None:
+        """Refuse a population without forces."""
+        if ensemble is not None and not ensemble.base.attributes.get('computed'):
+            return 'ensemble: its configurations have no forces; compute them first, with `ForcesWorkChain`'
+        return None
+
+    def get_scalars(self) -> io.Scalars:
+        """Return settings and labels of the ensemble."""
+        return ensemble_to_arrays(self.inputs.ensemble.to_kernel())[0] | {'settings': super().get_scalars()}
+
+    def get_arrays(self) -> io.Arrays:
+        """Return the ensemble."""
+        return ensemble_to_arrays(self.inputs.ensemble.to_kernel())[1]
