@@ -151,7 +151,7 @@ def force_ensemble(node: Any) -> Section:
         ('configurations', f'{number}, {attributes.get("precision")} precision'),
         *known(('temperature', ensemble.temperature, 'K'), ('pressure', ensemble.matrices.pressure, 'GPa')),
         ('source of the forces', (ensemble.source or 'not told') if ensemble.computed else 'not computed'),
-        ('seed', plain(ensemble.seed)),
+        *([] if ensemble.seed is None else [('seed', str(ensemble.seed))]),
     ]
     if ensemble.computed:
         mean, spread = ensemble.energies.mean() / ensemble.atoms, ensemble.energies.std() / ensemble.atoms
