@@ -54,7 +54,7 @@ class _Problem:
 
     @classmethod
     def start(cls, right: torch.Tensor) -> _Problem:
-        block, _ = orthonormal(right, float(torch.linalg.matrix_norm(right, 2)))
+        block, _ = orthonormal(right, float(torch.linalg.norm(right)))
         return cls(right, [block], right.new_zeros((0, 0)))
 
     def extend(self, image: torch.Tensor) -> torch.Tensor:
@@ -62,7 +62,7 @@ class _Problem:
         size, steps = len(self.right), len(self.blocks)
         matrix = image.new_zeros((steps * size, steps * size))
         matrix[:-size, :-size] = self.matrix
-        scale = float(torch.linalg.matrix_norm(image, 2))
+        scale = float(torch.linalg.norm(image))
         for _ in range(2):  # once more, for what the first pass leaves by rounding
             for number, block in enumerate(self.blocks):
                 overlap = image @ block.conj().T

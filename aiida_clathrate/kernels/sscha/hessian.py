@@ -27,13 +27,13 @@ from aiida_clathrate.kernels.sscha.averages import WaveEnsemble, kong_liu
 from aiida_clathrate.kernels.sscha.bubble import Bubble, bubble
 from aiida_clathrate.kernels.sscha.gaussian import Gaussian
 from aiida_clathrate.kernels.sscha.hessian_errors import auxiliary_deviations, frequency_errors, hessian_deviations
-from aiida_clathrate.kernels.sscha.hessian_settings import HessianSettings
+from aiida_clathrate.kernels.sscha.hessian_settings import PREFIX, HessianSettings
 from aiida_clathrate.kernels.sscha.samples import Samples, full_mesh, samples
 from aiida_clathrate.kernels.sscha.tensor_symmetry import TensorSymmetry, tensor_symmetry
 from aiida_clathrate.kernels.sscha.triples import Tensors
 
 #: Products of waves that are held at a time: what the caches of a processor hold, and what fills a GPU [bytes].
-CHUNKS = {'cpu': 2**24, 'cuda': 2**31}
+CHUNKS = {'cpu': 2**22, 'cuda': 2**31}
 #: Blocks that the solver can hold beside its basis.
 WORKING_BLOCKS = 8
 
@@ -126,6 +126,8 @@ def _weighted(
         raise ValueError('ensemble: has no forces yet; compute them first')
     if matrices is None:
         return Gaussian(ensemble.matrices, ensemble.temperature), np.ones(len(ensemble))
+    if matrices.mesh != ensemble.mesh:
+        raise ValueError(f'matrices: their mesh {matrices.mesh} is not the supercell {ensemble.mesh} of the ensemble')
     averages = WaveEnsemble(ensemble).at(matrices)
     if averages.kong_liu < settings.smallest_kong_liu:
         raise KernelError(
@@ -221,22 +223,29 @@ def _threads(number: int) -> Iterator[None]:
 def run(scalars: Scalars, arrays: Arrays) -> tuple[Scalars, Arrays]:
     """Run the kernel on the contents of a run folder.
 
-    :param scalars: ``ensemble``, ``matrices`` where the ensemble is to be re-weighted, and ``settings``.
-    :param arrays: those of the ensemble, and those of the matrices with the prefix ``matrices_``.
+    :param scalars: those of an ensemble, ``settings``, and ``matrices`` where the ensemble is to be re-weighted.
+    :param arrays: those of the ensemble, and those of the matrices with ``PREFIX`` before their names.
     """
-    ensemble = ensemble_from_arrays(scalars['ensemble'], arrays)
     matrices = None
     if 'matrices' in scalars:
-        prefix = 'matrices_'
-        own = {name.removeprefix(prefix): array for name, array in arrays.items() if name.startswith(prefix)}
+        own = {name.removeprefix(PREFIX): array for name, array in arrays.items() if name.startswith(PREFIX)}
         matrices = matrices_from_arrays(scalars['matrices'], own)
+    ensemble = ensemble_from_arrays(scalars, arrays)
     result = hessian(ensemble, matrices, HessianSettings.from_scalars(scalars['settings']))
+    held, stored = matrices_to_arrays(result.matrices)
     names = ('kong_liu', 'error', 'residual', 'iterations', 'smallest_eigenvalue', 'seconds', 'peak_memory')
-    labels, stored = matrices_to_arrays(result.matrices)
-    return {'matrices': labels, 'configurations': len(ensemble)} | {name: getattr(result, name) for name in names}, {
-        **stored,
-        'third_order_force_constants': result.third_order.force_constants,
-        'frequencies': result.frequencies,
-        'frequency_errors': result.frequency_errors,
-        'auxiliary_errors': result.auxiliary_errors,
-    }
+    held |= {name: getattr(result, name) for name in names}
+    held |= {'configurations': len(ensemble), 'warnings': warnings(result)}
+    stored |= {name: getattr(result, name) for name in ('frequencies', 'frequency_errors', 'auxiliary_errors')}
+    return held, stored | {'third_order_force_constants': result.third_order.force_constants}
+
+
+def warnings(result: HessianResult) -> list[str]:
+    """Return what to know about a result before it is believed."""
+    smallest = result.smallest_eigenvalue
+    if smallest is None or smallest > 0:
+        return []
+    return [
+        f'1 − MG has the eigenvalue {smallest:.2g}, none of a convergent sum of bubbles: the noise of the fourth order '
+        'decides; draw more configurations, or leave it out'
+    ]

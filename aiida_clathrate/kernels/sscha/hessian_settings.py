@@ -8,6 +8,9 @@ from typing import Any
 
 from aiida_clathrate.kernels.io import Scalars
 
+#: Before the names of the arrays of the matrices to which an ensemble is re-weighted, in a run folder.
+PREFIX = 'matrices_'
+
 
 @dataclass(frozen=True)
 class HessianSettings:
