@@ -1,8 +1,9 @@
-"""Phonon dispersion, with circles for the coupling λ_qν of the modes."""
+"""Phonon dispersion, with circles for the coupling λ_qν of the modes or bars for their errors."""
 
 from __future__ import annotations
 
 import re
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -12,6 +13,7 @@ from numpy.typing import NDArray
 
 from aiida_clathrate.kernels.alpha2f import ModeCouplings
 from aiida_clathrate.kernels.figures.plot import (
+    BLUE,
     FREQUENCY_LABEL,
     GREY,
     LEVEL_NAMES,
@@ -33,12 +35,35 @@ LARGEST_CIRCLE = 11.0
 LETTER = 0.075
 
 
+@dataclass(frozen=True)
+class MeasuredModes:
+    """Frequencies with their standard deviations, at the wave vectors where they are known.
+
+    :param qpoints: fractional, shape (q, 3).
+    :param frequencies: ħω, negative where imaginary, shape (q, 3n) [meV].
+    :param errors: standard deviations, zero for the translations, shape (q, 3n) [meV].
+    :raises ValueError: if the shapes do not belong together.
+    """
+
+    qpoints: NDArray[np.float64]
+    frequencies: NDArray[np.float64]
+    errors: NDArray[np.float64]
+
+    def __post_init__(self) -> None:
+        if self.frequencies.shape != self.errors.shape or len(self.qpoints) != len(self.frequencies):
+            raise ValueError(
+                f'errors of the modes: {self.errors.shape} errors of {self.frequencies.shape} frequencies at '
+                f'{len(self.qpoints)} wave vectors'
+            )
+
+
 @rc_context(STYLE)
 def draw_dispersion(
     dispersion: Dispersion,
     harmonic: Dispersion | None = None,
     couplings: ModeCouplings | None = None,
     smearing: int = 0,
+    measured: MeasuredModes | None = None,
 ) -> Plot:
     """Draw ħω along the path of ``dispersion``, imaginary frequencies as negative.
 
@@ -46,9 +71,10 @@ def draw_dispersion(
     :param couplings: λ_qν of the mesh: a circle, its area proportional to λ_qν, at each wave vector of the mesh that
         lies on the path.
     :param smearing: index of the broadening of ``couplings``.
+    :param measured: modes whose standard deviations are drawn as bars where the path passes their wave vectors.
     """
     figure, (axes,) = new_figure(0.62 * PAGE, 3.0)
-    tables = dispersion_panel(axes, dispersion, harmonic, couplings, smearing)
+    tables = dispersion_panel(axes, dispersion, harmonic, couplings, smearing, measured)
     legend_above(figure, axes)
     return Plot(figure, tables)
 
@@ -59,22 +85,26 @@ def dispersion_panel(
     harmonic: Dispersion | None,
     couplings: ModeCouplings | None,
     smearing: int,
+    measured: MeasuredModes | None = None,
 ) -> dict[str, Table]:
     """Draw what ``draw_dispersion`` draws on given axes, and return its tables."""
     label = '' if harmonic is None else LEVEL_NAMES[dispersion.level]
     tables = {'dispersion': lines(axes, dispersion, dispersion.distances, label, color='black')}
-    parts = [dispersion]
+    drawn = [dispersion.frequencies]
     if harmonic is not None:
-        parts.append(harmonic)
+        drawn.append(harmonic.frequencies)
         places, label = places_on(harmonic, dispersion), LEVEL_NAMES[harmonic.level]
         tables['dispersion-harmonic'] = lines(axes, harmonic, places, label, color=GREY, linestyle='--', zorder=1.5)
     if couplings is not None:
         tables['couplings'] = circles(axes, dispersion, couplings, smearing)
+    if measured is not None:
+        tables['errors'] = bars(axes, dispersion, measured)
+        drawn += [measured.frequencies - measured.errors, measured.frequencies + measured.errors]
     axes.set_xlim(dispersion.distances[0], dispersion.distances[-1])
     axes.set_ylabel(FREQUENCY_LABEL)
     axes.tick_params(axis='y', pad=0.5 * LARGEST_CIRCLE + 2)  # half a circle may stand out at either end
-    lowest = 1.08 * min(0.0, *(float(part.frequencies.min()) for part in parts))
-    axes.set_ylim(lowest, 1.05 * max(float(part.frequencies.max()) for part in parts))
+    lowest = 1.08 * min(0.0, *(float(part.min()) for part in drawn))
+    axes.set_ylim(lowest, 1.05 * max(float(part.max()) for part in drawn))
     if lowest < 0:
         axes.axhspan(lowest, 0, color=VERMILION, alpha=0.08, linewidth=0)
         axes.axhline(0, color='black', linewidth=0.5)
@@ -133,6 +163,27 @@ def circles(axes: Axes, dispersion: Dispersion, couplings: ModeCouplings, smeari
     sample = unit * max(step for step in (1, 2, 5) if step * unit <= strengths.max())
     axes.scatter([], [], s=area * sample, label=rf'$\lambda_{{\mathbf{{q}}\nu}}$ = {sample:g}', **style)
     return table
+
+
+def bars(axes: Axes, dispersion: Dispersion, measured: MeasuredModes) -> Table:
+    """Draw the standard deviations of modes at their wave vectors on the path, and return their table."""
+    indices, distances = on_path(dispersion, measured.qpoints)
+    places = np.repeat(distances, measured.frequencies.shape[1])
+    frequencies, errors = measured.frequencies[indices].ravel(), measured.errors[indices].ravel()
+    kept = errors > 0  # translations have none
+    style: dict[str, Any] = {
+        'linestyle': '',
+        'color': BLUE,
+        'elinewidth': 1.2,
+        'capsize': 2.2,
+        'capthick': 0.9,
+        'zorder': 3,
+    }
+    if kept.any():
+        bar = axes.errorbar(places[kept], frequencies[kept], errors[kept], label='standard deviation', **style)
+        for part in (*bar[1], *bar[2]):
+            part.set_clip_on(False)
+    return {'distance_per_angstrom': places, 'frequency_meV': frequencies, 'error_meV': errors}
 
 
 def on_path(dispersion: Dispersion, qpoints: NDArray[np.float64]) -> tuple[NDArray[np.int64], NDArray[np.float64]]:

@@ -7,7 +7,7 @@ from scipy.integrate import trapezoid
 from aiida_clathrate.kernels.alpha2f import ModeCouplings
 from aiida_clathrate.kernels.dispersion import Dispersion
 from aiida_clathrate.kernels.dynamical_matrix import mesh_points
-from aiida_clathrate.kernels.figures.dispersion import draw_dispersion, in_two_rows, on_path, symbol
+from aiida_clathrate.kernels.figures.dispersion import MeasuredModes, draw_dispersion, in_two_rows, on_path, symbol
 from aiida_clathrate.kernels.figures.overview import draw_overview
 from aiida_clathrate.kernels.figures.plot import new_figure
 from aiida_clathrate.kernels.figures.spectral import draw_spectral
@@ -103,6 +103,33 @@ def test_circles(couplings):
     areas = plot.figure.axes[0].collections[0].get_sizes()
     np.testing.assert_allclose(areas / areas.max(), table['lambda'] / table['lambda'].max())
     assert plot.figure.legends[0].get_texts()[0].get_text().endswith('= 1')
+
+
+def test_errors():
+    """Each mode with an error has a bar where the path passes its wave vector, all of it inside the axes."""
+    qpoints = mesh_points((2, 2, 2))
+    modes = frequencies(qpoints) - np.array([8.0, 0, 0])
+    errors = np.tile([9.0, 1.0, 2.0], (8, 1))
+    errors[0, 0] = 0
+    plot = draw_dispersion(path(), measured=MeasuredModes(qpoints, modes, errors))
+    table = plot.tables['errors']
+    assert len(table['error_meV']) == 3 * 5
+    (axes,) = plot.figure.axes
+    (bars,) = [part for part in axes.collections if hasattr(part, 'get_segments')]
+    # Γ is passed twice, and one of its modes has no error.
+    assert len(bars.get_segments()) == 3 * 5 - 2
+    expected = {(round(f - e, 6), round(f + e, 6)) for f, e in zip(modes.ravel(), errors.ravel(), strict=True) if e}
+    drawn = {(round(segment[0, 1], 6), round(segment[1, 1], 6)) for segment in bars.get_segments()}
+    assert drawn <= expected
+    lowest = min(low for low, _ in drawn)
+    assert axes.get_ylim()[0] < lowest < 0
+    assert 'standard deviation' in [text.get_text() for text in plot.figure.legends[0].get_texts()]
+
+
+def test_errors_of_other_modes():
+    """Errors of another number of modes are refused."""
+    with pytest.raises(ValueError, match=r'\(8, 2\) errors of \(8, 3\) frequencies at 8 wave vectors'):
+        MeasuredModes(mesh_points((2, 2, 2)), np.zeros((8, 3)), np.zeros((8, 2)))
 
 
 def test_on_path_modulo_reciprocal_vectors():
