@@ -16,7 +16,6 @@ from aiida_clathrate.kernels.files.sscha_binary import write_binary
 from aiida_clathrate.kernels.files.sscha_ensembles import read_sscha_ensemble
 from aiida_clathrate.kernels.files.sscha_text import write_configurations
 from aiida_clathrate.kernels.files.supercell_order import match_supercell
-from aiida_clathrate.kernels.sscha.sample_check import mean_square
 from aiida_clathrate.kernels.sscha.sampling import sample
 from aiida_clathrate.kernels.units import GPA_PER_EV_ANGSTROM3
 
@@ -146,20 +145,6 @@ def test_crossing_atoms(ensemble, tmp_path):
         read(path, ensemble)
 
 
-def test_drawn_from(ensemble):
-    """The mean square is 1 for what was drawn, and tells another temperature or softer matrices."""
-    drawn = sample(ensemble.matrices, 300.0, 200, seed=1)
-    value, error = mean_square(drawn)
-    assert abs(value - 1) < 4 * error
-    assert error == pytest.approx(np.sqrt(2 / (100 * 51)))
-    # ⟨uᵀΥu⟩ is a sum of squares: doubled displacements give four times the value.
-    assert mean_square(replace(drawn, displacements=2 * drawn.displacements))[0] == pytest.approx(4 * value)
-    single = drawn.subset(slice(0, None, 2), antithetic=False)
-    assert mean_square(single) == (pytest.approx(value), pytest.approx(error))
-    loose = mean_square(replace(drawn, antithetic=False))[1]
-    assert loose == pytest.approx(error / np.sqrt(2))
-
-
 def change(path, function):
     """Replace an array in a file."""
     np.save(path, function(np.load(path)))
@@ -184,6 +169,7 @@ def incomplete(array):
         ('xats', lambda array: 1.001 * array, r'are pairs ±u about centroids that are up to 0\.0[01]\d* Å from'),
         ('xats', lambda array: 2 * array - array.mean(axis=0), r'their mean square is [34]\.'),
         ('xats', lambda array: array[:, :, 0], 'unexpected shape'),
+        ('forces', lambda array: 0 * array, 'forces: all zero in 6 of 6'),
         ('energies', lambda array: array.astype(int), 'no array of real numbers'),
         ('energies', lambda array: array.astype(object), 'cannot be read'),
     ],
@@ -203,6 +189,7 @@ def test_damaged_binary(saved, ensemble, name, function, message):
         ('scf_population3_2.dat', 'angstrom', 'alat', 'use_alat=False'),
         ('scf_population3_2.dat', 'Li ', 'Na ', 'other atoms or another cell than in number 1'),
         ('scf_population3_2.dat', '10.1999999999999993', '10.3', 'other atoms or another cell'),
+        ('scf_population3_2.dat', 'POSITIONS angstrom', 'POSITIONS bohr', 'need ATOMIC_POSITIONS angstrom'),
         ('u_population3_5.dat', 'e-0', 'e-1', 'not the displacements of the positions'),
         ('forces_population3_4.dat', 'e', 'nan', 'is not a number'),
         ('forces_population3_4.dat', '\n', '\n\n1 2 3\n', 'need 18 lines of 3 numbers, not 36'),
