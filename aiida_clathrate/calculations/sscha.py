@@ -10,6 +10,7 @@ from aiida.engine import ExitCode, calcfunction
 
 from aiida_clathrate.data.dynamical_matrix import DynamicalMatrixData
 from aiida_clathrate.data.force_ensemble import ForceEnsembleData
+from aiida_clathrate.kernels.finite_displacements import fit_harmonic, single_displacements
 from aiida_clathrate.kernels.fourier import add_difference, restrict
 from aiida_clathrate.kernels.sscha.cell import MeasuredCell, next_strain, strained
 from aiida_clathrate.kernels.sscha.sampling import sample
@@ -18,6 +19,18 @@ from aiida_clathrate.kernels.sscha.verdict import PopulationEvidence, anharmonic
 from aiida_clathrate.kernels.stability import stability
 
 UNUSABLE = 210
+#: What a row of the table of populations holds.
+SUMMARY = (
+    'configurations', 'effective_configurations', 'reason', 'steps', 'evaluations', 'kong_liu', 'free_energy',
+    'free_energy_error', 'gradient', 'gradient_error', 'force', 'force_error', 'smallest_frequency',
+    'smallest_frequency_error', 'pressure', 'pressure_error', 'volume', 'warnings',
+)  # fmt: skip
+#: Results that describe the matrices, which are nodes of their own.
+MATRIX_LABELS = {'symbols', 'mesh', 'level', 'matrices_temperature', 'status'}
+UNITS = {
+    'free_energy': 'eV per primitive cell', 'gradient': 'eV/Å²', 'force': 'eV/Å', 'smallest_frequency': 'meV',
+    'pressure': 'GPa', 'volume': 'Å³',
+}  # fmt: skip
 #: Harmonic matrices from other settings than the forces may differ at wave vectors that both have.
 ANY_MISMATCH = np.inf
 
@@ -89,6 +102,58 @@ def measured_cell(matrices, trace):
 
 
 @calcfunction
+def displace_atoms(matrices, supercell):
+    """Return pairs of displacements of single atoms that fix the harmonic matrices of a supercell.
+
+    :param matrices: ``DynamicalMatrixData`` of the crystal on the mesh of the supercell or a multiple of it.
+    :param supercell: ``List`` of its divisions.
+
+    Exit codes: 210 if the supercell does not fit.
+    """
+    try:
+        coarse = restrict(matrices.to_kernel(), tuple(supercell))
+    except ValueError as error:
+        return ExitCode(UNUSABLE, str(error))
+    return ForceEnsembleData.from_kernel(single_displacements(coarse))
+
+
+@calcfunction
+def fit_reference(ensemble):
+    """Return the harmonic matrices that fit the forces on single displaced atoms.
+
+    Exit codes: 210 if they do not fix all force constants.
+    """
+    try:
+        return DynamicalMatrixData.from_kernel(fit_harmonic(ensemble.to_kernel()))
+    except ValueError as error:
+        return ExitCode(UNUSABLE, str(error))
+
+
+@calcfunction
+def structure_of(matrices):
+    """Return the crystal of matrices."""
+    return orm.StructureData(ase=matrices.to_kernel().crystal.to_ase())
+
+
+@calcfunction
+def summarise_populations(**populations):
+    """Return the results of the last minimisation, and a row for each.
+
+    :param populations: ``population_N``, results of the minimisations by number.
+    """
+    ordered = in_order(populations)
+    rows = [{name: row.get(name) for name in SUMMARY} for row in ordered]
+    last = {name: value for name, value in ordered[-1].items() if name not in MATRIX_LABELS}
+    return orm.Dict(last | {'populations': rows, 'units': UNITS})
+
+
+def in_order(populations):
+    """Return the contents of nodes labelled ``population_N`` by number."""
+    labels = sorted(populations, key=lambda label: int(label.rpartition('_')[2]))
+    return [populations[label].get_dict() for label in labels]
+
+
+@calcfunction
 def interpolate_difference(fine, anharmonic, harmonic=None):
     """Return fine harmonic matrices plus the interpolated change by anharmonicity.
 
@@ -120,7 +185,7 @@ def judge(hessian=None, errors=None, **populations):
 
     Exit codes: 210 if the auxiliary matrices are positive and there is no Hessian.
     """
-    ordered = [populations[label].get_dict() for label in sorted(populations, key=lambda label: int(label[11:]))]
+    ordered = in_order(populations)
     evidence = [
         PopulationEvidence(
             each['configurations'], each['smallest_frequency'], each['smallest_frequency_error'], each['reason']

@@ -1,0 +1,231 @@
+"""Input and output ports of the ``SschaWorkChain``, and what it refuses."""
+
+from __future__ import annotations
+
+import math
+
+from aiida import orm
+from aiida.plugins import CalculationFactory, WorkflowFactory
+
+from aiida_clathrate.data.dynamical_matrix import DynamicalMatrixData
+from aiida_clathrate.data.force_ensemble import ForceEnsembleData
+from aiida_clathrate.kernels.fourier import restrict
+from aiida_clathrate.kernels.sscha.start import SOFTEST
+
+ForcesWorkChain = WorkflowFactory('clathrate.forces')
+SschaMinimisationCalculation = CalculationFactory('clathrate.sscha_minimisation')
+SschaHessianCalculation = CalculationFactory('clathrate.sscha_hessian')
+
+
+def define_inputs(spec):
+    """Define the input ports."""
+    spec.input(
+        'dynamical_matrices', valid_type=DynamicalMatrixData,
+        help='Harmonic matrices, on the mesh of the supercell or a multiple of it; their crystal is where to start.',
+    )  # fmt: skip
+    spec.input(
+        'supercell', valid_type=orm.List, serializer=orm.to_aiida_type, validator=check_supercell,
+        help='Its divisions, such as [2, 2, 2].',
+    )  # fmt: skip
+    spec.input('temperature', valid_type=orm.Float, serializer=orm.to_aiida_type, validator=not_negative, help='[K].')
+    spec.input(
+        'auxiliary_matrices', valid_type=DynamicalMatrixData, required=False,
+        help='Start from these instead of the harmonic ones: the last ones of an earlier run, or of another pressure.',
+    )  # fmt: skip
+    spec.input(
+        'ensemble', valid_type=ForceEnsembleData, required=False,
+        help='The first population, with or without forces: go on with an earlier or an imported run.',
+    )  # fmt: skip
+    spec.expose_inputs(ForcesWorkChain, namespace='forces', exclude=('population',))
+    spec.expose_inputs(SschaMinimisationCalculation, namespace='minimisation', exclude=('ensemble',))
+    spec.expose_inputs(
+        SschaHessianCalculation, namespace='hessian', exclude=('ensemble', 'matrices'),
+        namespace_options={'required': False, 'populate_defaults': False, 'help': 'Left out: no Hessian.'},
+    )  # fmt: skip
+    define_numbers(spec)
+    spec.inputs.validator = validate_inputs
+
+
+def define_numbers(spec):
+    """Define the input ports that are single values."""
+
+    def number(name, node, default, validator, text):
+        """Define a port with a default."""
+        spec.input(
+            name, valid_type=node, serializer=orm.to_aiida_type, default=lambda: node(default), validator=validator,
+            help=text,
+        )  # fmt: skip
+
+    number('populations', orm.List, [100, 200, 400, 1000], check_populations,
+           'Configurations of each population, even and growing; the last number is repeated. The run has converged '
+           'only with a population of the last size.')  # fmt: skip
+    number('max_populations', orm.Int, 20, positive, 'Populations at most.')
+    number('hessian_configurations', orm.Int, 2000, even, 'Configurations of the fresh population of the Hessian.')
+    number('seed', orm.Int, 0, not_negative, 'Population N is drawn with seed + N, that of the Hessian with seed.')
+    number('variable_cell', orm.Bool, False, None, 'Whether the cell goes to `pressure`.')
+    number('pressure_tolerance', orm.Float, 0.5, positive,
+           'How far each element of the pressure tensor may be off, if its error is not larger [GPa].')  # fmt: skip
+    number('bulk_modulus', orm.Float, 100.0, positive, 'For the first step of the cell [GPa].')
+    number('reference', orm.Bool, False, None,
+           'Whether to subtract harmonic matrices from finite displacements with the same forces, instead of '
+           '`dynamical_matrices`: removes what the two have in common, such as a coarser k mesh.')  # fmt: skip
+    number('single_precision_above', orm.Int, 4000, positive,
+           'Populations with more configurations are stored in single precision.')  # fmt: skip
+    number('settings', orm.Dict, {}, check_settings,
+           f'`softest`: least ħω that an imaginary harmonic mode starts with, {SOFTEST} by default [meV].')  # fmt: skip
+    spec.input(
+        'pressure', valid_type=orm.Float, required=False, serializer=orm.to_aiida_type, validator=finite,
+        help='Target of a variable cell [GPa].',
+    )  # fmt: skip
+
+
+def define_outputs(spec):
+    """Define the output ports."""
+    optional = {'required': False}
+    spec.output('structure', valid_type=orm.StructureData, help='Crystal at the centroids.', **optional)
+    spec.output('auxiliary_matrices', valid_type=DynamicalMatrixData, help='Φ on the supercell.', **optional)
+    spec.output('trace', valid_type=orm.ArrayData, help='Course of the last minimisation.', **optional)
+    spec.output('ensemble', valid_type=ForceEnsembleData, help='Last population.', **optional)
+    spec.output('hessian_ensemble', valid_type=ForceEnsembleData, help='Population of the Hessian.', **optional)
+    spec.output('hessian_matrices', valid_type=DynamicalMatrixData, help='Curvature of the free energy.', **optional)
+    spec.output(
+        'third_order_hessian', valid_type=DynamicalMatrixData, help='The same without fourth order.', **optional
+    )
+    spec.output(
+        'frequency_errors', valid_type=orm.ArrayData, help='Of the Hessian: frequencies, frequency_errors [meV].',
+        **optional,
+    )  # fmt: skip
+    spec.output('reference_matrices', valid_type=DynamicalMatrixData, help='Harmonic, same forces.', **optional)
+    for name in ('auxiliary', 'hessian'):
+        spec.output(
+            f'interpolated_{name}', valid_type=DynamicalMatrixData,
+            help='The same on the mesh of the harmonic matrices: change by anharmonicity added to them.', **optional,
+        )  # fmt: skip
+    spec.output('stability', valid_type=orm.Dict, help='Verdict and its evidence [meV].', **optional)
+    spec.output('output_parameters', valid_type=orm.Dict, help='Free energy, pressure …; populations.', **optional)
+
+
+def define_exit_codes(spec):
+    """Define the exit codes."""
+    for status, label, message in (
+        (401, 'ERROR_SUB_PROCESS_FAILED_START', 'The populations cannot begin: {reason}'),
+        (402, 'ERROR_SUB_PROCESS_FAILED_FORCES', 'No forces for {step}.'),
+        (403, 'ERROR_SUB_PROCESS_FAILED_MINIMISATION', 'The minimisation failed: {reason}'),
+        (404, 'ERROR_SUB_PROCESS_FAILED_HESSIAN', 'No Hessian: {reason}'),
+        (405, 'ERROR_SUB_PROCESS_FAILED_INTERPOLATION', 'The change by anharmonicity cannot be added: {reason}'),
+        (410, 'ERROR_NOT_CONVERGED',
+         'Not converged in {number} populations: go on from `auxiliary_matrices` with larger ones.'),
+        (420, 'ERROR_COLLAPSED',
+         'The auxiliary frequencies ran to zero: the crystal is not stable at this temperature and pressure.'),
+    ):  # fmt: skip
+        spec.exit_code(status, label, message=message)
+
+
+def validate_inputs(inputs, _):
+    """Refuse inputs that cannot work together, before anything is submitted."""
+    if not {'dynamical_matrices', 'supercell', 'temperature'} <= set(inputs):
+        return None  # the ports themselves complain
+    for name in ('dynamical_matrices', 'auxiliary_matrices'):
+        if name in inputs:
+            try:
+                restrict(inputs[name].to_kernel(), tuple(inputs['supercell']))
+            except ValueError as error:
+                return f'supercell and {name}: {error}'
+    return check_cell(inputs) or check_ensemble(inputs) or check_start(inputs)
+
+
+def check_cell(inputs):
+    """Refuse a variable cell without pressure or stresses."""
+    if not inputs['variable_cell'].value:
+        return None
+    if 'pressure' not in inputs:
+        return 'pressure: a variable cell needs a target pressure [GPa]'
+    ensemble = inputs.get('ensemble')
+    held = {} if ensemble is None else ensemble.base.attributes.all
+    if held.get('computed') and not held.get('has_stresses'):
+        return 'ensemble: has no stresses, which a variable cell needs; give one with stresses, or a fixed cell'
+    if not inputs['forces']['stress'].value:
+        return 'forces.stress: a variable cell needs the stresses; give True'
+    return None
+
+
+def check_ensemble(inputs):
+    """Refuse a population of another crystal, supercell or temperature."""
+    if 'ensemble' not in inputs:
+        return None
+    ensemble, matrices = inputs['ensemble'], inputs['dynamical_matrices'].base.attributes
+    held = ensemble.base.attributes
+    if held.get('symbols') != matrices.get('symbols'):
+        return f'ensemble: is of {held.get("formula")}, the matrices are of {matrices.get("formula")}'
+    if held.get('mesh') != inputs['supercell'].get_list():
+        return f'ensemble: its supercell is {held.get("mesh")}, not {inputs["supercell"].get_list()}'
+    if held.get('temperature') != inputs['temperature'].value:
+        return f'ensemble: was drawn at {held.get("temperature")} K, not at {inputs["temperature"].value} K'
+    # A crystal under pressure is strained, not another one.
+    other, own = ensemble.to_kernel().crystal, inputs['dynamical_matrices'].to_kernel().crystal
+    if not other.same_lattice(own, 0.5):
+        return 'ensemble: its crystal differs from that of the matrices by more than 0.5 Å'
+    return None
+
+
+def check_start(inputs):
+    """Refuse auxiliary matrices of another crystal."""
+    if 'auxiliary_matrices' in inputs:
+        ours, theirs = (inputs[name].base.attributes for name in ('dynamical_matrices', 'auxiliary_matrices'))
+        if ours.get('symbols') != theirs.get('symbols'):
+            return f'auxiliary_matrices: are of {theirs.get("formula")}, not of {ours.get("formula")}'
+    return None
+
+
+def check_supercell(supercell, port):
+    """Refuse what are no three divisions."""
+    values = supercell.get_list()
+    if len(values) != 3 or not all(type(value) is int and value >= 1 for value in values):
+        return f'{port.name}: {values} are not three whole numbers from 1; give for instance [2, 2, 2]'
+    return None
+
+
+def check_populations(populations, port):
+    """Refuse sizes that are odd or shrink."""
+    values = populations.get_list()
+    if not values or not all(type(value) is int and value >= 4 and value % 2 == 0 for value in values):
+        return f'{port.name}: {values} must be even numbers from 4; configurations come in pairs'
+    if sorted(values) != values:
+        return f'{port.name}: {values} must not shrink: each population is to be better than the one before'
+    return None
+
+
+def check_settings(settings, port):
+    """Refuse settings that are not known or out of range."""
+    for name, value in settings.get_dict().items():
+        if name != 'softest':
+            return f'{port.name}: {name!r} is no setting; there is only `softest`'
+        if type(value) not in (int, float) or not 0 < value < 1000:
+            return f'{port.name}: softest {value!r} is not a positive ħω [meV]'
+    return None
+
+
+def finite(number, port):
+    """Refuse what is no number."""
+    return None if math.isfinite(number.value) else f'{port.name}: {number.value} is not finite'
+
+
+def not_negative(number, port):
+    """Refuse less than zero."""
+    if math.isfinite(number.value) and number.value >= 0:
+        return None
+    return f'{port.name}: {number.value} is not allowed; give 0 or more'
+
+
+def positive(number, port):
+    """Refuse zero and less."""
+    if math.isfinite(number.value) and number.value > 0:
+        return None
+    return f'{port.name}: {number.value} is not allowed; give more than 0'
+
+
+def even(number, port):
+    """Refuse numbers of which no pairs can be made."""
+    if number.value >= 4 and number.value % 2 == 0:
+        return None
+    return f'{port.name}: {number.value} is not an even number from 4; configurations come in pairs'
