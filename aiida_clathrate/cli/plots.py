@@ -6,12 +6,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass, fields, replace
 from typing import TYPE_CHECKING, Any
 
+from aiida_clathrate.cli import sscha
+
 if TYPE_CHECKING:
     from aiida import orm
 
     from aiida_clathrate.kernels.alpha2f import ModeCouplings
     from aiida_clathrate.kernels.dispersion import Dispersion
     from aiida_clathrate.kernels.figures.critical_temperature import Reference
+    from aiida_clathrate.kernels.figures.dispersion import MeasuredModes
     from aiida_clathrate.kernels.figures.plot import Plot
     from aiida_clathrate.kernels.phonon_dos import PhononDos
     from aiida_clathrate.kernels.superconductivity import Superconductivity
@@ -24,6 +27,7 @@ NEEDS = {
     'gap': ('superconductivity',),
     'sensitivity': ('superconductivity', 'couplings'),
     'spectral': ('couplings',),
+    'minimisation': ('course',),
 }
 
 
@@ -35,6 +39,9 @@ class Content:
     dos: PhononDos | None = None
     couplings: ModeCouplings | None = None
     superconductivity: Superconductivity | None = None
+    course: sscha.Course | None = None
+    harmonic: Dispersion | None = None
+    measured: MeasuredModes | None = None
 
     @classmethod
     def gather(cls, node: orm.Node) -> Content:
@@ -42,10 +49,12 @@ class Content:
         from aiida import orm
 
         if not isinstance(node, orm.ProcessNode):
-            content = cls(**kernels(node))
+            content = cls(**(kernels(node) or matrices(node)))
             # T_c as a functional derivative is drawn with the α²F from which it was calculated.
             creator = node.creator if content.superconductivity is not None else None
             return content if creator is None else content.completed(creator.inputs)
+        if sscha.is_sscha(node):
+            return cls(**sscha.content(node))
         return cls().completed(node.outputs).completed(node.inputs)
 
     def completed(self, nodes: Any) -> Content:
@@ -69,6 +78,7 @@ class Content:
 def kernels(node: orm.Node) -> dict[str, Any]:
     """Return what of ours a data node holds, by the names of the fields of ``Content``."""
     from aiida_clathrate.data.dispersion import dispersion_from_bands
+    from aiida_clathrate.data.minimisation_trace import is_trace
     from aiida_clathrate.data.phonon_dos import dos_from_array, is_dos
 
     match type(node).__name__:
@@ -80,7 +90,17 @@ def kernels(node: orm.Node) -> dict[str, Any]:
             return {'dispersion': dispersion_from_bands(node)}
         case 'ArrayData' if is_dos(node):
             return {'dos': dos_from_array(node)}
+        case 'ArrayData' if is_trace(node):
+            return {'course': sscha.course_of(node)}
     return {}
+
+
+def matrices(node: orm.Node) -> dict[str, Any]:
+    """Return the dispersion of dynamical matrices that somebody asks for by name."""
+    from aiida_clathrate.kernels.dispersion import dispersion
+
+    is_matrices = type(node).__name__ == 'DynamicalMatrixData'
+    return {'dispersion': dispersion(node.to_kernel())} if is_matrices else {}
 
 
 def draw(
@@ -100,6 +120,7 @@ def draw(
     :raises ValueError: if ``content`` lacks what the figure needs, or there is no such broadening.
     """
     from aiida_clathrate.kernels.figures import critical_temperature, dispersion, gap, overview, sensitivity, spectral
+    from aiida_clathrate.kernels.figures.minimisation import draw_minimisation
 
     missing = [name for name in NEEDS[kind] if getattr(content, name) is None]
     if missing:
@@ -111,7 +132,11 @@ def draw(
             args = (content.dispersion, content.dos, couplings, index, compared.dispersion, width)
             return overview.draw_overview(*args)
         case 'dispersion':
-            return dispersion.draw_dispersion(content.dispersion, compared.dispersion, couplings, index)
+            harmonic = compared.dispersion or content.harmonic
+            return dispersion.draw_dispersion(content.dispersion, harmonic, couplings, index, content.measured)
+        case 'minimisation':
+            course = content.course
+            return draw_minimisation(course.traces, course.configurations, course.settings)
         case 'spectral':
             harmonic = None if compared.couplings is None else compared.couplings.spectral(index)
             return spectral.draw_spectral(alpha2f, content.dos, harmonic, width)

@@ -6,6 +6,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from aiida_clathrate.cli import sscha
+
 if TYPE_CHECKING:
     from aiida import orm
 
@@ -39,7 +41,10 @@ def summarise(node: orm.Node) -> list[Section]:
     if isinstance(node, orm.ProcessNode):
         outputs = {label: node.outputs[label] for label in node.outputs}
         known = sorted((rank(output), label) for label, output in outputs.items() if rank(output) is not None)
-        return [process(node), *(describe(outputs[label], label) for _, label in known)]
+        sections = [process(node), *(describe(outputs[label], label) for _, label in known)]
+        if sscha.is_sscha(node) and 'output_parameters' not in outputs and (content := sscha.summary_so_far(node)):
+            sections.insert(1, populations(content))
+        return sections
     if rank(node) is None:
         raise ValueError(f'{node.pk} is a {type(node).__name__}, of which `verdi node show {node.pk}` tells more')
     return [describe(node)]
@@ -70,6 +75,10 @@ def process(node: orm.ProcessNode) -> Section:
 def dictionary(node: orm.Dict) -> Section:
     """Describe the verdict on stability, or the parameters of an output: nested ones flat, lists of them as a table."""
     content = node.get_dict()
+    if sscha.is_summary(content):
+        return populations(content)
+    if sscha.is_verdict(content):
+        return Section('stability', sscha.verdict_rows(content), *sscha.verdict_table(content))
     units = UNITS | content.pop('units', {})
     rows: list[tuple[str, str]] = []
     header: list[str] = []
@@ -89,6 +98,11 @@ def dictionary(node: orm.Dict) -> Section:
     for key, value in content.items():
         add(key, value)
     return Section('stability' if 'smallest_frequency' in content else 'parameters', rows, header, table)
+
+
+def populations(content: dict[str, Any]) -> Section:
+    """Describe the minimisations of an SSCHA."""
+    return Section('populations', sscha.population_rows(content), *sscha.population_table(content))
 
 
 def with_unit(name: str, unit: str | None) -> str:

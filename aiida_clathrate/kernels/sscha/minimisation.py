@@ -164,17 +164,24 @@ def run(scalars: Scalars, arrays: Arrays) -> tuple[Scalars, Arrays]:
         minimum = minimise(ensemble, settings)
     except NotPositiveError as error:
         raise KernelError('ERROR_IMAGINARY_FREQUENCIES', str(error)) from error
-    mean_pressure = None if minimum.pressure is None else float(np.trace(minimum.pressure.value) / 3)
-    pressure = ensemble.matrices.pressure if mean_pressure is None else mean_pressure
+    measured = None if minimum.pressure is None else mean_pressure(minimum.pressure)
+    pressure = ensemble.matrices.pressure if measured is None else measured[0]
     matrices, held = matrices_to_arrays(replace(minimum.matrices, pressure=pressure))
     trace = {f'trace_{name}': getattr(minimum.trace, name) for name in (part.name for part in fields(Trace))}
     held |= trace | {'frequencies': minimum.frequencies, 'frequency_errors': minimum.frequency_errors}
     if minimum.pressure is not None:
         held |= {'pressure_tensor': minimum.pressure.value, 'pressure_error': minimum.pressure.error}
     results = matrices | _summary(minimum, len(ensemble)) | {'pressure': pressure}
+    results['pressure_error'] = None if measured is None else measured[1]
     if minimum.reason in STATUS:
         results['status'] = STATUS[minimum.reason]
     return results, held
+
+
+def mean_pressure(tensor: Mean) -> tuple[float, float]:
+    """Return a third of the trace of a pressure tensor, and its standard deviation [GPa]."""
+    deviations = np.trace(tensor.deviations, axis1=1, axis2=2) / 3
+    return float(np.trace(tensor.value) / 3), float(np.linalg.norm(deviations))
 
 
 def _summary(minimum: Minimum, number: int) -> Scalars:

@@ -1,0 +1,226 @@
+"""What an SSCHA left in its nodes: the course of its populations, its phonons with their errors, and both in words."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from aiida import orm
+
+    from aiida_clathrate.kernels.figures.dispersion import MeasuredModes
+    from aiida_clathrate.kernels.sscha.minimisation import Trace
+    from aiida_clathrate.kernels.sscha.settings import Settings
+
+WORKCHAIN = 'aiida.workflows:clathrate.sscha'
+MINIMISATION = 'aiida.calculations:clathrate.sscha_minimisation'
+#: Matrices of the work chain, that which says most first.
+MATRICES = ('interpolated_hessian', 'hessian_matrices', 'interpolated_auxiliary', 'auxiliary_matrices')
+
+Table = tuple[list[str], list[list[str]]]
+
+
+@dataclass(frozen=True)
+class Course:
+    """The minimisations on several populations.
+
+    :param traces: what happened in each.
+    :param configurations: how many each had; empty where not known.
+    :param settings: of the last one; ``None`` where not known.
+    """
+
+    traces: Sequence[Trace]
+    configurations: Sequence[int] = ()
+    settings: Settings | None = None
+
+
+def is_sscha(node: orm.Node) -> bool:
+    """Whether a node is an ``SschaWorkChain``."""
+    return node.process_type == WORKCHAIN
+
+
+def content(node: orm.ProcessNode) -> dict[str, Any]:
+    """Return what an ``SschaWorkChain`` has to draw, finished or not, by the names of the fields of ``Content``."""
+    found: dict[str, Any] = {}
+    if minimisations := finished_minimisations(node):
+        found['course'] = course(minimisations)
+    present = [label for label in MATRICES if label in node.outputs]
+    if present:
+        found |= phonons(node, present[0])
+    return found
+
+
+def finished_minimisations(node: orm.ProcessNode) -> list[orm.CalcJobNode]:
+    """Return the minimisations of a work chain that have a trace, in the order of the populations."""
+    from aiida.common.links import LinkType
+
+    links = node.base.links.get_outgoing(link_type=LinkType.CALL_CALC).all()
+    found = [
+        (number_of(link.link_label), link.node)
+        for link in links
+        if link.node.process_type == MINIMISATION and 'trace' in link.node.outputs
+    ]
+    return [calculation for _, calculation in sorted(found, key=lambda pair: (pair[0], pair[1].pk))]
+
+
+def number_of(label: str) -> int:
+    """Return the number in ``population_N_minimisation``, 0 where there is none."""
+    return next((int(part) for part in label.split('_') if part.isdigit()), 0)
+
+
+def course(minimisations: Sequence[orm.CalcJobNode]) -> Course:
+    """Return the course of minimisations that have a trace."""
+    from aiida_clathrate.data.minimisation_trace import trace_from_array
+    from aiida_clathrate.kernels.sscha.settings import Settings
+
+    last = minimisations[-1].inputs
+    parameters = last.parameters.get_dict() if 'parameters' in last else {}
+    return Course(
+        [trace_from_array(node.outputs.trace) for node in minimisations],
+        [node.inputs.ensemble.base.attributes.get('number') for node in minimisations],
+        Settings.from_scalars(parameters),
+    )
+
+
+def course_of(trace: orm.ArrayData) -> Course:
+    """Return the course of one trace; what its calculation tells is added where it is known."""
+    from aiida_clathrate.data.minimisation_trace import trace_from_array
+
+    if trace.creator is not None and trace.creator.process_type == MINIMISATION:
+        return course([trace.creator])
+    return Course([trace_from_array(trace)])
+
+
+def phonons(node: orm.ProcessNode, label: str) -> dict[str, Any]:
+    """Return the dispersion of an output, the harmonic one on the same path, and the errors of the Hessian."""
+    from aiida_clathrate.kernels.dispersion import band_path, dispersion
+
+    matrices = node.outputs[label].to_kernel()
+    path = band_path(matrices.crystal)
+    found: dict[str, Any] = {'dispersion': dispersion(matrices, path=path)}
+    if 'dynamical_matrices' in node.inputs:
+        found['harmonic'] = dispersion(node.inputs.dynamical_matrices.to_kernel(), path=path)
+    if matrices.level == 'hessian' and 'frequency_errors' in node.outputs:
+        found['measured'] = measured_modes(node, matrices)
+    return found
+
+
+def measured_modes(node: orm.ProcessNode, matrices: Any) -> MeasuredModes:
+    """Return the modes at the wave vectors of the supercell with their standard deviations."""
+    from aiida_clathrate.kernels.dynamical_matrix import mesh_points
+    from aiida_clathrate.kernels.figures.dispersion import MeasuredModes
+    from aiida_clathrate.kernels.fourier import restrict
+    from aiida_clathrate.kernels.sscha.mode_errors import carried_errors
+
+    hessian = node.outputs.hessian_matrices.to_kernel()
+    coarse = restrict(matrices, hessian.mesh)
+    errors = carried_errors(coarse, hessian, node.outputs.frequency_errors.get_array('frequency_errors'))
+    return MeasuredModes(mesh_points(hessian.mesh), coarse.modes[0], errors)
+
+
+def summary_so_far(node: orm.ProcessNode) -> dict[str, Any] | None:
+    """Return the results of the populations of a work chain that has not collected them itself."""
+    rows = [
+        calculation.outputs.output_parameters.get_dict()
+        for calculation in finished_minimisations(node)
+        if 'output_parameters' in calculation.outputs
+    ]
+    return {**rows[-1], 'populations': rows} if rows else None
+
+
+def is_summary(content: Mapping[str, Any]) -> bool:
+    """Whether a dictionary holds the results of the populations of a work chain."""
+    return {'populations', 'free_energy'} <= set(content)
+
+
+def is_verdict(content: Mapping[str, Any]) -> bool:
+    """Whether a dictionary holds the verdict on a crystal by its Hessian."""
+    return {'populations', 'class', 'hessian'} <= set(content)
+
+
+def population_rows(content: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """Return what the last population gave in words."""
+    populations = content['populations']
+    evaluations = sum(row['evaluations'] for row in populations)
+    rows = [
+        ('free energy', f'{with_error(content["free_energy"], content["free_energy_error"])} eV per primitive cell'),
+        ('configurations', f'{sum(row["configurations"] for row in populations)} in {len(populations)} populations'),
+        ('evaluations', f'{evaluations} for {sum(row["steps"] for row in populations)} steps'),
+    ]
+    if content.get('pressure_error') is not None:
+        rows.append(('pressure', f'{with_error(content["pressure"], content["pressure_error"])} GPa'))
+    notes = [(f'population {number}', note) for number, row in enumerate(populations, 1) for note in row['warnings']]
+    return rows + notes
+
+
+def population_table(content: Mapping[str, Any]) -> Table:
+    """Return one row for each population; without stresses its pressure is not known."""
+    header = ['', 'configurations', 'ended', 'steps', 'N_eff', 'F (eV/cell)', 'gradient/error', 'force/error']
+    header += ['lowest ħω (meV)', 'P (GPa)']
+    table = []
+    for number, row in enumerate(content['populations'], 1):
+        error = row.get('pressure_error')
+        table.append(
+            [
+                str(number),
+                str(row['configurations']),
+                row['reason'],
+                str(row['steps']),
+                f'{row["effective_configurations"]:.0f}',
+                with_error(row['free_energy'], row['free_energy_error']),
+                ratio(row['gradient'], row['gradient_error']),
+                ratio(row['force'], row['force_error']),
+                with_error(row['smallest_frequency'], row['smallest_frequency_error']),
+                with_error(None if error is None else row['pressure'], error),
+            ]
+        )
+    return header, table
+
+
+def verdict_rows(content: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """Return the verdict and what it rests on."""
+    doubt = '' if content['significant'] else ', which its error does not tell from zero'
+    curvature = content['hessian']
+    kind = 'auxiliary' if content['class'] == 'collapsed' else 'of the Hessian'
+    smallest = with_error(content['smallest_frequency'], content['smallest_frequency_error'])
+    rows = [('verdict', content['class']), (f'smallest frequency {kind}', f'{smallest} meV{doubt}')]
+    course = ' → '.join(
+        f'{with_error(row["frequency"], row["error"])} ({row["configurations"]})' for row in content['populations']
+    )
+    rows.append(('smallest auxiliary one as the ensemble grew', f'{course} meV (configurations)'))
+    if curvature is not None:
+        place = ', '.join(f'{value:g}' for value in curvature['qpoint'])
+        rows.append(('where', f'q = ({place}), {curvature["irrep"]}'))
+    return rows
+
+
+def verdict_table(content: Mapping[str, Any]) -> Table:
+    """Return one row for each imaginary mode of the Hessian."""
+    modes = () if content['hessian'] is None else content['hessian']['imaginary_modes']
+    header = ['imaginary (meV)', 'q', 'irrep', 'modes', 'interpolated']
+    table = []
+    for mode in modes:
+        place = ', '.join(f'{value:g}' for value in mode['qpoint'])
+        told = 'yes' if mode['interpolated'] else 'no'
+        table.append([f'{mode["frequency"]:.2f}', f'({place})', mode['irrep'], str(mode['degeneracy']), told])
+    return (header, table) if table else ([], [])
+
+
+def with_error(value: float | None, error: float | None) -> str:
+    """Return ``value ± error``, the error to two digits, as many for the value; –, where there is no value."""
+    from math import floor, log10
+
+    if value is None:
+        return '–'
+    if not error:
+        return f'{value:.6g}'
+    decimals = max(0, 1 - floor(log10(error)))
+    return f'{value:.{decimals}f} ± {error:.{decimals}f}'
+
+
+def ratio(value: float, error: float) -> str:
+    """Return a gradient in units of its error; –, where symmetry forbids it and both are rounding."""
+    from aiida_clathrate.kernels.figures.minimisation import ROUNDING
+
+    return f'{value / error:.1e}' if error > ROUNDING else '–'
