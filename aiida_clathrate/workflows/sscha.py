@@ -151,6 +151,8 @@ class SschaWorkChain(ProtocolMixin, WorkChain):
         """Return the inputs of the forces on a population."""
         inputs = AttributeDict(self.exposed_inputs(ForcesWorkChain, 'forces'))
         inputs.population = population
+        if label != 'population_1':
+            inputs.pop('restart_from', None)  # what is to be taken over belongs to the population that was given
         inputs.metadata.call_link_label = f'{label}_forces'
         return inputs
 

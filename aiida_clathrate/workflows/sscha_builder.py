@@ -1,0 +1,122 @@
+"""Inputs of the ``SschaWorkChain`` from a protocol."""
+
+from __future__ import annotations
+
+from aiida import orm
+from aiida.plugins import WorkflowFactory
+from aiida_quantumespresso.common.types import ElectronicType
+from aiida_quantumespresso.workflows.protocols.utils import recursive_merge
+
+from aiida_clathrate.kernels.ensemble import supercell_crystal
+from aiida_clathrate.kernels.meshes import mesh_from_distance
+from aiida_clathrate.workflows.relax_phonon_builder import mesh_node
+
+PwBaseWorkChain = WorkflowFactory('quantumespresso.pw.base')
+
+#: Values of the protocol that are ports of the same name.
+PORTS = {
+    'populations': orm.List, 'hessian_configurations': orm.Int, 'max_populations': orm.Int, 'reference': orm.Bool,
+}  # fmt: skip
+FORCES_PORTS = {
+    'max_concurrent': orm.Int, 'max_attempts': orm.Int, 'largest_failed_fraction': orm.Float, 'stress': orm.Bool,
+}  # fmt: skip
+
+
+def get_builder(
+    process_class,
+    python_code,
+    dynamical_matrices,
+    supercell,
+    temperature,
+    pw_code=None,
+    calculator_code=None,
+    structure=None,
+    pressure=None,
+    variable_cell=False,
+    seed=0,
+    protocol=None,
+    overrides=None,
+    options=None,
+    kernel_options=None,
+    pseudo_family=None,
+    kpoints=None,
+    electronic_type=ElectronicType.METAL,
+    pools=None,
+):
+    """Return a builder of ``process_class``.
+
+    :param process_class: the work chain.
+    :param python_code: Python with this package, for minimisation and Hessian, or its label.
+    :param dynamical_matrices: harmonic ``DynamicalMatrixData``.
+    :param supercell: its divisions, for instance (2, 2, 2).
+    :param temperature: [K].
+    :param pw_code: code of ``quantumespresso.pw`` for the forces, or its label.
+    :param calculator_code: code whose prepend text names a calculator, or its label; instead of ``pw_code``.
+    :param structure: ``StructureData`` whose kinds the pseudopotentials belong to; made of the matrices if left out.
+    :param pressure: target of a variable cell [GPa].
+    :param variable_cell: whether the cell goes to the pressure.
+    :param seed: of the populations.
+    :param protocol: ``fast``, ``balanced`` or ``stringent``.
+    :param overrides: nested values that replace those of the protocol.
+    :param options: ``metadata.options`` of the calculations of forces.
+    :param kernel_options: ``metadata.options`` of minimisation and Hessian.
+    :param pseudo_family: label of an installed family, instead of the protocol's.
+    :param kpoints: divisions of the k mesh of the supercell; from the protocol's distance if left out.
+    :param electronic_type: metal or insulator.
+    :param pools: number of groups of MPI processes that share the k points.
+    :raises ValueError: with the name of the input, the value and the remedy.
+    """
+    if (pw_code is None) == (calculator_code is None):
+        raise ValueError('pw_code and calculator_code: give one of them; forces come from one place')
+    inputs = process_class.get_protocol_inputs(protocol, overrides)
+    if calculator_code is not None:
+        for name in ('populations', 'hessian_configurations'):
+            inputs[name] = inputs.get(f'calculator_{name}', inputs[name])
+    python_code, pw_code, calculator_code = map(loaded, (python_code, pw_code, calculator_code))
+
+    builder = process_class.get_builder()
+    builder.dynamical_matrices = dynamical_matrices
+    builder.supercell = orm.List([int(division) for division in supercell])
+    builder.temperature, builder.seed = orm.Float(temperature), orm.Int(seed)
+    builder.variable_cell = orm.Bool(variable_cell)
+    if pressure is not None:
+        builder.pressure = orm.Float(pressure)
+    for name, node in PORTS.items():
+        builder[name] = node(inputs[name])
+    for name, node in FORCES_PORTS.items():
+        builder.forces[name] = node(inputs[name])
+    for name in ('minimisation', 'hessian'):
+        builder[name].code = python_code
+        builder[name].parameters = orm.Dict(inputs[name])
+        builder[name].metadata.options = kernel_options or {}
+    if calculator_code is not None:
+        builder.forces.pop('pw', None)
+        builder.forces.calculator.code = calculator_code
+        builder.forces.calculator.metadata.options = options or {}
+        return builder
+    builder.forces.pop('calculator', None)
+    crystal = dynamical_matrices.to_kernel().crystal
+    structure = structure or orm.StructureData(ase=crystal.to_ase())
+    builder.forces.structure = structure
+    mesh = kpoints or mesh_from_distance(supercell_crystal(crystal, tuple(supercell)), inputs['kpoints_distance'])
+    common = {'protocol': protocol, 'options': options, 'electronic_type': electronic_type}
+    builder.forces.pw = pw_inputs(pw_code, structure, inputs, pseudo_family, pools, mesh, common)
+    return builder
+
+
+def loaded(code):
+    """Return a code from its label, or as it is."""
+    return orm.load_code(code) if isinstance(code, str) else code
+
+
+def pw_inputs(code, structure, inputs, pseudo_family, pools, mesh, common):
+    """Return the inputs of pw.x for the configurations of a supercell."""
+    parallelization = {'pw': {'parallelization': {'npool': pools}}} if pools else {}
+    family = pseudo_family or inputs['pseudo_family']
+    overrides = recursive_merge({'pseudo_family': family, **parallelization}, inputs['pw'])
+    builder = PwBaseWorkChain.get_builder_from_protocol(code, structure, overrides=overrides, **common)
+    for name in ('kpoints', 'kpoints_distance', 'clean_workdir'):
+        builder.pop(name, None)
+    builder.pw.pop('structure', None)
+    builder.kpoints = mesh_node(mesh)
+    return builder
