@@ -136,7 +136,7 @@ def solve(apply: Callable[[Rows], Rows], right: Rows, tolerance: float, most: in
             f'smallest eigenvalue of 1 − MG is {smallest:.2g}: near or below zero the ensemble is too small',
         )
     rows = [problem.combine(coefficients) for problem, (coefficients, *_) in zip(problems, solved, strict=True)]
-    residual = max(
+    residuals = [
         float(torch.linalg.norm(rest)) / norm for (_, _, rest, _), norm in zip(solved, norms, strict=True) if norm > 0
-    )
-    return Solution(rows, [form for _, form, _, _ in solved], error, residual, iterations, smallest)
+    ]
+    return Solution(rows, [form for _, form, _, _ in solved], error, max(residuals, default=0.0), iterations, smallest)

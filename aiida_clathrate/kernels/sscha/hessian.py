@@ -51,8 +51,8 @@ class HessianResult:
     :param error: bound of the numerical error of the correction H − Φ, relative to its largest element.
     :param residual: largest relative residual of the linear problems.
     :param iterations: how many times the fourth order was applied; 0 without it.
-    :param smallest_eigenvalue: of 1 − M G: where it is not positive, the noise of M or a true divergence makes the
-        resummation meaningless; ``None`` without fourth order.
+    :param smallest_eigenvalue: of 1 − M G: not positive where the noise of M decides, or where the matrices do not
+        minimise the free energy; ``None`` without fourth order.
     :param seconds: wall time.
     :param peak_memory: of the process, or of the GPU [GB].
     """
@@ -246,6 +246,7 @@ def warnings(result: HessianResult) -> list[str]:
     if smallest is None or smallest > 0:
         return []
     return [
-        f'1 − MG has the eigenvalue {smallest:.2g}, none of a convergent sum of bubbles: the noise of the fourth order '
-        'decides; draw more configurations, or leave it out'
+        f'1 − MG has the eigenvalue {smallest:.2g}, none of a sum of bubbles that converges: the ensemble is too small '
+        'for the fourth order, or its matrices do not minimise the free energy; draw more configurations from those '
+        'that do, or use the third order alone'
     ]

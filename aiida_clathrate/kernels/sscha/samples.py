@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 
 from aiida_clathrate.kernels.sscha.gaussian import Gaussian
 from aiida_clathrate.kernels.sscha.triples import Tensors, Triples
-from aiida_clathrate.kernels.sscha.waves import Waves, to_waves
+from aiida_clathrate.kernels.sscha.waves import to_waves
 
 #: Displacements of a pair that cancel to this are exactly opposite [Å].
 SAME_DISPLACEMENT = 1e-8
@@ -143,23 +143,15 @@ def samples(
         waves, weights = waves[:, ::2], weights[::2]
         odd, even = 0.5 * (beyond[:, ::2] - beyond[:, 1::2]), 0.5 * (beyond[:, ::2] + beyond[:, 1::2])
     triples = Triples(mesh)
-    odd_forces = full_mesh(odd, triples, device)
+    odd_forces = triples.full_mesh(odd, device)
     return Samples(
         triples,
         torch.from_numpy(weights / weights.sum()).to(device),
-        full_mesh(waves, triples, device),
+        triples.full_mesh(waves, device),
         odd_forces,
-        full_mesh(even, triples, device) if merge else odd_forces,
+        triples.full_mesh(even, device) if merge else odd_forces,
         chunk,
     )
-
-
-def full_mesh(waves: Waves, triples: Triples, device: torch.device) -> torch.Tensor:
-    """Return arrays of the whole mesh from those of the wave vectors kept, by reality."""
-    full = np.empty((triples.vectors.cells, *waves.shape[1:]), dtype=waves.dtype)
-    full[triples.opposite[triples.vectors.kept]] = waves.conj()
-    full[triples.vectors.kept] = waves
-    return torch.from_numpy(full).to(device)
 
 
 def _opposite(displacements: NDArray[np.float64], weights: NDArray[np.float64]) -> bool:

@@ -15,7 +15,7 @@ import torch
 from numpy.typing import NDArray
 
 from aiida_clathrate.kernels.dynamical_matrix import mesh_index, mesh_points
-from aiida_clathrate.kernels.sscha.waves import WaveVectors, wave_vectors
+from aiida_clathrate.kernels.sscha.waves import Waves, WaveVectors, wave_vectors
 
 #: One tensor for each q kept, shape (3n, p, 3n, 3n): a, the pair (q', q''), b, c.
 Tensors = list[torch.Tensor]
@@ -84,6 +84,11 @@ class Triples:
         block = tensors[index][:, number]
         block = block.transpose(1, 2) if swapped else block
         return block.conj() if conjugate else block
+
+    def full_mesh(self, waves: Waves, device: torch.device) -> torch.Tensor:
+        """Return arrays of the whole mesh, shape (q, a, b), from those of the wave vectors kept, (k, a, b)."""
+        full = waves if self.vectors.real else self.vectors.extend(waves)
+        return torch.from_numpy(np.ascontiguousarray(full)).to(device)
 
     def zeros(self, size: int, like: torch.Tensor) -> Tensors:
         """Return tensors of zeros for 3n = ``size``, of the type and on the device of ``like``."""

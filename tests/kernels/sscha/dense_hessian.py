@@ -1,4 +1,4 @@
-"""The Hessian in the supercell with all tensors built: slow, plain, and independent of waves and matrix-free products."""
+"""The Hessian in the supercell with all tensors built: slow, plain, without waves or matrix-free products."""
 
 from __future__ import annotations
 
