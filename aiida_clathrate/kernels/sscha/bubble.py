@@ -50,15 +50,12 @@ class Bubble:
 def bubble(gaussian: Gaussian, triples: Triples, device: torch.device) -> Bubble:
     """Return the bubble of the auxiliary matrices."""
     masses = np.repeat(gaussian.matrices.crystal.masses, 3)
-    vectors = gaussian.vectors.extend(gaussian.modes[1] / np.sqrt(masses)[:, None])
+    vectors = triples.full_mesh(gaussian.modes[1] / np.sqrt(masses)[:, None], device)
     response = pair_response(gaussian)
     # The same at ±q: number of the wave vector kept for each of the mesh.
     kept = np.searchsorted(triples.vectors.kept, np.minimum(np.arange(triples.vectors.cells), triples.opposite))
-    roots = tuple(
-        torch.from_numpy(np.sqrt(-weights[:, None, None] * response[kept[pairs[:, 0]], :, kept[pairs[:, 1]]])).to(
-            device
-        )
-        for pairs, weights in zip(triples.pairs, triples.weights, strict=True)
-    )
-    waves = vectors.real.copy() if triples.vectors.real else vectors
-    return Bubble(triples, torch.from_numpy(waves).to(device), roots)
+    roots = []
+    for pairs, weights in zip(triples.pairs, triples.weights, strict=True):
+        squares = -weights[:, None, None] * response[kept[pairs[:, 0]], :, kept[pairs[:, 1]]]
+        roots.append(torch.from_numpy(np.sqrt(squares)).to(device))
+    return Bubble(triples, vectors, tuple(roots))

@@ -28,7 +28,7 @@ from aiida_clathrate.kernels.sscha.bubble import Bubble, bubble
 from aiida_clathrate.kernels.sscha.gaussian import Gaussian
 from aiida_clathrate.kernels.sscha.hessian_errors import auxiliary_deviations, frequency_errors, hessian_deviations
 from aiida_clathrate.kernels.sscha.hessian_settings import PREFIX, HessianSettings
-from aiida_clathrate.kernels.sscha.samples import Samples, full_mesh, samples
+from aiida_clathrate.kernels.sscha.samples import Samples, samples
 from aiida_clathrate.kernels.sscha.tensor_symmetry import TensorSymmetry, tensor_symmetry
 from aiida_clathrate.kernels.sscha.triples import Tensors
 
@@ -92,7 +92,7 @@ def hessian(
         data = _samples(ensemble, gaussian, weights, device, settings)
         symmetry = tensor_symmetry(gaussian.matrices.crystal, data.triples, data.displacements)
         pairs = bubble(gaussian, data.triples, device)
-        inverse = full_mesh(gaussian.inverse_covariance, data.triples, device)
+        inverse = data.triples.full_mesh(gaussian.inverse_covariance, device)
         right = pairs.to_modes(symmetry.average(data.third_order(inverse)))
         rows = [tensor.reshape(data.size, -1) for tensor in right]
         third = [part @ part.conj().T for part in rows]

@@ -9,7 +9,6 @@ from aiida_clathrate.kernels.space_group import space_group
 from aiida_clathrate.kernels.sscha.waves import to_waves, wave_vectors
 
 torch = pytest.importorskip('torch')
-from aiida_clathrate.kernels.sscha.samples import full_mesh  # noqa: E402
 from aiida_clathrate.kernels.sscha.tensor_symmetry import (  # noqa: E402
     coset_chain,
     multiplication_table,
@@ -21,7 +20,7 @@ from aiida_clathrate.kernels.sscha.triples import Triples  # noqa: E402
 def tensors_of(fields, mesh):
     """Return Σ u u u of some displacements of the supercell: symmetric in its indices and translation invariant."""
     triples = Triples(mesh)
-    waves = full_mesh(to_waves(fields, mesh), triples, torch.device('cpu'))
+    waves = triples.full_mesh(to_waves(fields, mesh), torch.device('cpu'))
     return [
         torch.einsum('ca,pcx,pcy->apxy', waves[q], waves[pairs[:, 0]], waves[pairs[:, 1]])
         for q, pairs in zip(triples.vectors.kept, triples.pairs, strict=True)
@@ -74,7 +73,7 @@ def test_chain(crystal, factors):
         (diamond(), (2, 2, 2)),
         (hcp(), (3, 3, 1)),
         (rocksalt(), (1, 1, 1)),
-        (supercell_crystal(diamond(), (2, 1, 1)), (1, 2, 2)),
+        (supercell_crystal(hcp(), (1, 1, 2)), (1, 1, 2)),
     ],
 )
 def test_average(crystal, mesh):
