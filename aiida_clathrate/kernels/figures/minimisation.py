@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from itertools import pairwise
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from matplotlib import rc_context
@@ -22,10 +22,8 @@ from aiida_clathrate.kernels.figures.plot import (
     legend_above,
     new_figure,
 )
-
-if TYPE_CHECKING:
-    from aiida_clathrate.kernels.sscha.minimisation import Trace
-    from aiida_clathrate.kernels.sscha.settings import Settings
+from aiida_clathrate.kernels.sscha.minimisation import Trace
+from aiida_clathrate.kernels.sscha.settings import Settings
 
 #: So many of the lowest frequencies are drawn.
 LOWEST = 8
