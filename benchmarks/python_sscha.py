@@ -12,7 +12,7 @@ Arrays of the input, in the units and conventions of the package:
 - ``mesh`` (3,), ``force_constants`` (q, 3n, 3n) [eV/Å²]: the matrices Φ that the configurations were drawn from;
 - ``temperature`` [K];
 - ``displacements`` (N, m, 3) [Å], from ``positions``; ``energies`` (N,) [eV per supercell]; ``forces`` (N, m, 3)
-  [eV/Å]; ``stresses`` (N, 3, 3) [eV/Å³], positive in tension. Atoms of the supercell in the order of ``Atoms.repeat``;
+  [eV/Å]; ``stresses`` (N, 3, 3) [GPa], positive under compression. The supercell is in the order of ``Atoms.repeat``;
 - ``new_force_constants`` and ``new_positions``, where given: Φ' and R' at which averages are taken, by re-weighting.
 
 Tasks, what they read besides and what they write:
@@ -21,8 +21,8 @@ Tasks, what they read besides and what they write:
 - ``evaluate``: the ensemble, Φ', R' → ``weights`` (N,), ``effective`` (Kong and Liu), ``free_energy`` and
   ``free_energy_error`` [eV per cell], ``gradient`` (q, 3n, 3n) [eV/Å²], the preconditioned ⟨Υ u (f − f_sscha)⟩ with
   symmetry and sum rule imposed, with python-sscha's sign: Φ' − gradient is the next Φ'; ``gradient_error`` [eV/Å²], its
-  norm; ``mean_forces`` (n, 3) [eV/Å], of f − f_sscha, with symmetry; ``stress``, ``stress_error`` (3, 3) [eV/Å³],
-  positive in tension, with symmetry;
+  norm; ``mean_forces`` (n, 3) [eV/Å], of f − f_sscha, with symmetry; ``stress``, ``stress_error`` (3, 3) [GPa],
+  positive under compression, with symmetry;
 - ``minimise``: ``step``, ``meaningful_factor``, ``threshold`` [Ry/bohr²], ``kong_liu_ratio``, ``largest_number`` of
   evaluations (−1: any) → ``force_constants``, ``positions``, ``free_energy``, ``free_energy_error``, ``effective``,
   ``evaluations``, ``accepted``, ``converged``;
@@ -30,8 +30,13 @@ Tasks, what they read besides and what they write:
 - ``interpolate``: ``harmonic``, on the same mesh, ``fine_mesh``, ``fine_harmonic`` → ``force_constants``, fine;
 - ``save``: ``population`` → folders ``bin`` and ``text`` and files ``extxyz.xyz`` and ``enhanced.xyz`` beside OUTPUT.
 
-Every task also writes ``seconds``, the time of the task proper, and those of its steps, ``seconds_STEP``;
-``peak_memory`` [byte]; ``version``.
+Every task also writes ``seconds``, the time of the task with the conversion to python-sscha's objects, and those of its
+steps without, ``seconds_STEP``; the same of the processor, of all threads together, which hardly depends on what else
+runs, ``processor_seconds…``; ``peak_memory`` of the process [byte]; ``version``. For timings: ``seconds_generate``;
+one gradient is ``seconds_weights`` + ``seconds_gradient`` + ``seconds_symmetry`` of ``evaluate``; one evaluation in the
+course of a minimisation, with all that python-sscha does beside, ``seconds_run`` / ``evaluations`` of ``minimise``;
+``seconds_interpolate``; of ``seconds_hessian`` the step ``seconds_average`` is proportional to N, ``seconds_symmetry``
+and ``seconds_correction`` do not depend on it. Set ``OMP_NUM_THREADS`` for the process.
 
 python-sscha 1.6.2 has two Boltzmann constants: the normalisation of the weights, the free energy and the Hessian have
 that of CODATA, Υ and the gradient one that is 5·10⁻⁴ larger. At T > 0 its weights therefore are not normalised. Here
@@ -57,6 +62,7 @@ import cellconstructor
 import cellconstructor.Phonons
 import cellconstructor.Structure
 import cellconstructor.symmetries
+import cellconstructor.Timer
 import cellconstructor.Units
 import SCHAModules
 import sscha.Ensemble
@@ -69,6 +75,7 @@ from aiida_clathrate.kernels.units import (
     AMU_PER_RYDBERG_MASS,
     BOHR,
     FORCE_CONSTANT_PER_RYDBERG,
+    GPA_PER_EV_ANGSTROM3,
     KELVIN_PER_MEV,
     MEV_PER_RYDBERG,
     RYDBERG,
@@ -80,19 +87,20 @@ THEIR_HARTREE_PER_KELVIN = 1 / 315774.65221921849
 THEIR_RYDBERG_PER_KELVIN_IN_UPSILON = 6.336857346553283e-06
 #: Å to the length unit of python-sscha, such that the length in bohr is the same.
 LENGTH = 1 / (BOHR * THEIR_BOHR_PER_ANGSTROM)
-#: eV/Å³ to Ry/bohr³ and eV/Å to Ry per length unit of python-sscha.
-STRESS, FORCE = BOHR**3 / RYDBERG, 1 / (RYDBERG * LENGTH)
+#: GPa to Ry/bohr³ and eV/Å to Ry per length unit of python-sscha.
+STRESS, FORCE = BOHR**3 / RYDBERG / GPA_PER_EV_ANGSTROM3, 1 / (RYDBERG * LENGTH)
 
 
 class Steps(dict):
-    """Times of the steps of a task [s]."""
+    """Times of a task and of its steps, by the clock and of the processor [s]."""
 
     @contextmanager
-    def __call__(self, name):
-        """Add the time of the block."""
-        start = time.perf_counter()
+    def __call__(self, suffix=''):
+        """Record the times of the block."""
+        clock, processor = time.perf_counter(), time.process_time()
         yield
-        self[name] = self.get(name, 0.0) + time.perf_counter() - start
+        self[f'seconds{suffix}'] = time.perf_counter() - clock
+        self[f'processor_seconds{suffix}'] = time.process_time() - processor
 
 
 def kelvin(temperature):
@@ -176,7 +184,7 @@ def to_ensemble(data):
     ensemble.init_from_structures(structures)
     ensemble.energies[:] = data['energies'] / RYDBERG
     ensemble.forces[:] = data['forces'][:, ours] * FORCE
-    ensemble.stresses[:] = -data['stresses'] * STRESS
+    ensemble.stresses[:] = data['stresses'] * STRESS
     ensemble.force_computed[:] = ensemble.stress_computed[:] = ensemble.has_stress = True
     ensemble.init()
     return ensemble
@@ -187,7 +195,7 @@ def reweighted(data, steps):
     ensemble = to_ensemble(data)
     if 'new_force_constants' in data:
         target = to_phonons(data, data['new_force_constants'], data['new_positions'])
-        with steps('weights'):
+        with steps('_weights'):
             ensemble.update_weights(target, ensemble.T0)
     return ensemble
 
@@ -197,7 +205,7 @@ def generate(data, steps, folder):
     phonons = to_phonons(data, data['force_constants'], data['positions'])
     ensemble = sscha.Ensemble.Ensemble(phonons, kelvin(data['temperature']))
     np.random.seed(int(data['seed']))  # noqa: NPY002 — the generator that it uses
-    with steps('generate'):
+    with steps('_generate'):
         ensemble.generate(int(data['configurations']))
     displacements = np.empty((ensemble.N, ensemble.supercell_structure.N_atoms, 3))
     displacements[:, order(phonons)] = (ensemble.xats - ensemble.supercell_structure.coords) / LENGTH
@@ -210,10 +218,10 @@ def evaluate(data, steps, folder):
     phonons = ensemble.current_dyn
     cells = len(phonons.q_tot)
     symmetry = cellconstructor.symmetries.QE_Symmetry(phonons.structure)
-    with steps('gradient'):
+    with steps('_gradient'):
         gradient, error = ensemble.get_preconditioned_gradient_parallel(True, True, preconditioned=1)
     symmetry.SetupQPoint()
-    with steps('symmetry'):
+    with steps('_symmetry'):
         gradient = np.array(gradient, dtype=complex)
         symmetry.SymmetrizeFCQ(gradient, phonons.q_stars, asr='custom')
     error = np.linalg.norm(error) / np.sqrt(symmetry.QE_nsym * cells)
@@ -230,7 +238,7 @@ def evaluate(data, steps, folder):
         'gradient': reordered(phonons, gradient) * FORCE_CONSTANT_PER_RYDBERG,
         'gradient_error': error * FORCE_CONSTANT_PER_RYDBERG,
         'mean_forces': forces / FORCE,
-        'stress': -stress / STRESS,
+        'stress': stress / STRESS,
         'stress_error': stress_error / STRESS,
     }
 
@@ -246,9 +254,9 @@ def minimise(data, steps, folder):
         max_ka=int(data['largest_number']),
     )
     minimiser.set_minimization_step(float(data['step']))
-    with steps('init'):
+    with steps('_init'):
         minimiser.init()
-    with steps('run'):
+    with steps('_run'):
         minimiser.run(verbose=0)
     free_energy, error = minimiser.get_free_energy(True)
     structure = minimiser.dyn.structure
@@ -267,8 +275,17 @@ def minimise(data, steps, folder):
 def hessian(data, steps, folder):
     """Return the Hessian of the free energy."""
     ensemble = reweighted(data, steps)
-    with steps('hessian'):
-        result = ensemble.get_free_energy_hessian(include_v4=bool(data['fourth']), use_symmetries=True)
+    timer = cellconstructor.Timer.Timer(active=True)
+    with steps('_hessian'):
+        result = ensemble.get_free_energy_hessian(include_v4=bool(data['fourth']), use_symmetries=True, timer=timer)
+    # Its timer knows the clock only, and has no name for the correction.
+    clock, busy = steps['seconds_hessian'], steps['processor_seconds_hessian'] / steps['seconds_hessian']
+    average, symmetry = (
+        sum(entry['time'] for name, entry in timer.timed_subroutines.items() if part in name)
+        for part in ('get_v', 'ApplySymmetry')
+    )
+    for part, seconds in (('average', average), ('symmetry', symmetry), ('correction', clock - average - symmetry)):
+        steps |= {f'seconds_{part}': seconds, f'processor_seconds_{part}': busy * seconds}
     return {'force_constants': from_phonons(result)}
 
 
@@ -278,7 +295,7 @@ def interpolate(data, steps, folder):
     harmonic = to_phonons(data, data['harmonic'], data['positions'])
     fine = to_phonons(data, data['fine_harmonic'], data['positions'], data['fine_mesh'])
     meshes = [[int(x) for x in mesh] for mesh in (data['mesh'], data['fine_mesh'])]
-    with steps('interpolate'):
+    with steps('_interpolate'):
         result = anharmonic.Interpolate(*meshes, harmonic, fine)
     return {'force_constants': from_phonons(result)}
 
@@ -288,7 +305,7 @@ def save(data, steps, folder):
     population = int(data['population'])
     scaled = {'cell': data['cell'] / LENGTH, 'displacements': data['displacements'] / LENGTH}
     ensemble = to_ensemble(data | scaled | {'forces': data['forces'] * LENGTH})
-    with steps('save_bin'):
+    with steps('_save_bin'):
         ensemble.save_bin(str(folder / 'bin'), population)
     ensemble.save(str(folder / 'text'), population)
     # ``save`` leaves the matrices in the working directory.
@@ -315,13 +332,11 @@ def main(task, source, target):
         os.dup2(log.fileno(), 1)
         one_boltzmann_constant()
         steps = Steps()
-        start = time.perf_counter()
-        results = TASKS[task](data, steps, target.parent)
-        seconds = time.perf_counter() - start
+        with steps():
+            results = TASKS[task](data, steps, target.parent)
         os.chdir(target.parent)
-    results |= {f'seconds_{name}': value for name, value in steps.items()}
     peak = 1024 * resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    np.savez(target, seconds=seconds, peak_memory=peak, version=version('python-sscha'), **results)
+    np.savez(target, peak_memory=peak, version=version('python-sscha'), **steps, **results)
 
 
 if __name__ == '__main__':

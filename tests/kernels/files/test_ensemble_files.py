@@ -17,7 +17,6 @@ from aiida_clathrate.kernels.files.sscha_ensembles import read_sscha_ensemble
 from aiida_clathrate.kernels.files.sscha_text import write_configurations
 from aiida_clathrate.kernels.files.supercell_order import match_supercell
 from aiida_clathrate.kernels.sscha.sampling import sample
-from aiida_clathrate.kernels.units import GPA_PER_EV_ANGSTROM3
 
 FIXTURES = Path(__file__).parents[2] / 'fixtures' / 'sscha'
 POPULATION = 3
@@ -41,9 +40,9 @@ def ensemble():
         mesh = tuple(data['mesh'].tolist())
         temperature = float(data['temperature'])
         matrices = DynamicalMatrices(crystal, mesh, data['force_constants'], 'sscha', None, temperature)
-        # It takes stresses as positive in tension.
-        stresses = -data['stresses'] * GPA_PER_EV_ANGSTROM3
-        displacements, energies, forces = data['displacements'], data['energies'], data['forces']
+        displacements, energies, forces, stresses = (
+            data[name] for name in ('displacements', 'energies', 'forces', 'stresses')
+        )
     return ForceEnsemble(matrices, temperature, displacements, energies, forces, stresses, source='python-sscha')
 
 
