@@ -48,7 +48,7 @@ class HessianResult:
         matrices and without the bias of a finite sample, shape (q, 3n) [meV].
     :param auxiliary_errors: that of the frequencies of ⟨∂²V⟩ as this ensemble gives it, shape (q, 3n) [meV].
     :param kong_liu: effective over real size of the ensemble.
-    :param error: bound of the numerical error of the correction H − Φ, relative to its largest element.
+    :param numerical_error: bound of the numerical error of the correction H − Φ, relative to its largest element.
     :param residual: largest relative residual of the linear problems.
     :param iterations: how many times the fourth order was applied; 0 without it.
     :param smallest_eigenvalue: of 1 − M G: not positive where the noise of M decides, or where the matrices do not
@@ -62,7 +62,7 @@ class HessianResult:
     frequency_errors: NDArray[np.float64]
     auxiliary_errors: NDArray[np.float64]
     kong_liu: float
-    error: float
+    numerical_error: float
     residual: float
     iterations: int
     smallest_eigenvalue: float | None
@@ -233,7 +233,7 @@ def run(scalars: Scalars, arrays: Arrays) -> tuple[Scalars, Arrays]:
     ensemble = ensemble_from_arrays(scalars, arrays)
     result = hessian(ensemble, matrices, HessianSettings.from_scalars(scalars['settings']))
     held, stored = matrices_to_arrays(result.matrices)
-    names = ('kong_liu', 'error', 'residual', 'iterations', 'smallest_eigenvalue', 'seconds', 'peak_memory')
+    names = ('kong_liu', 'numerical_error', 'residual', 'iterations', 'smallest_eigenvalue', 'seconds', 'peak_memory')
     held |= {name: getattr(result, name) for name in names}
     held |= {'configurations': len(ensemble), 'warnings': warnings(result)}
     stored |= {name: getattr(result, name) for name in ('frequencies', 'frequency_errors', 'auxiliary_errors')}
