@@ -119,7 +119,6 @@ def one_boltzmann_constant():
             changed[position] = changed[position] * factor
             return function(*changed, **keywords)
 
-        call.__name__ = function.__name__ if hasattr(function, '__name__') else 'scaled'
         return call
 
     phonons = cellconstructor.Phonons.Phonons
@@ -136,7 +135,10 @@ def to_phonons(data, force_constants, positions, mesh=None):
     structure.N_atoms, structure.atoms = len(data['symbols']), [str(symbol) for symbol in data['symbols']]
     structure.unit_cell, structure.has_unit_cell = data['cell'] * LENGTH, True
     structure.coords = positions @ structure.unit_cell
-    structure.masses = dict(zip(structure.atoms, data['masses'] / AMU_PER_RYDBERG_MASS, strict=True))
+    masses = set(zip(structure.atoms, data['masses'] / AMU_PER_RYDBERG_MASS, strict=True))
+    structure.masses = dict(masses)
+    if len(masses) > len(structure.masses):
+        raise ValueError('masses: python-sscha has one for each element; isotopes are beyond it')
     qpoints = mesh_points(mesh)
     cartesian = (qpoints - np.round(qpoints)) @ np.linalg.inv(structure.unit_cell).T
     phonons = cellconstructor.Phonons.Phonons(structure, len(qpoints))
