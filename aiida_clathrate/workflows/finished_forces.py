@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 
 from aiida import orm
+from aiida.common.hashing import make_hash
 from aiida.common.links import LinkType
 
 from aiida_clathrate.calculations.configurations import problem_of
@@ -27,7 +28,7 @@ def difference(earlier, inputs):
     if not earlier.is_terminated:
         return f'the work chain {earlier.uuid} is still running; wait for it or kill it'
     before = input_nodes(earlier)
-    if before['population'].base.caching.compute_hash() != inputs['population'].base.caching.compute_hash():
+    if content(before['population']) != content(inputs['population']):
         return f'the work chain {earlier.uuid} had another population'
     if inputs['stress'].value and not before['stress'].value:
         return f'the work chain {earlier.uuid} had no stresses'
@@ -67,8 +68,13 @@ def physics(nodes):
             settings = without(node.get_dict(), TECHNICAL_SETTINGS)
             found |= {label: settings} if settings else {}
         elif label in ('structure', 'pw__kpoints') or re.match('pw__pw__(pseudos__|hubbard_file|vdw_table)', label):
-            found[label] = node.base.caching.compute_hash()
+            found[label] = content(node)
     return found
+
+
+def content(node):
+    """Return the hash of what a node holds; it need not be stored."""
+    return make_hash(node.base.caching.get_objects_to_hash())
 
 
 def without(dictionary, names, inside=None):
@@ -81,7 +87,9 @@ def without(dictionary, names, inside=None):
 def reason_of(node, stress):
     """Return why a ``PwBaseWorkChain`` gives no forces that can be used, ``None`` if it does."""
     if not node.is_finished_ok:
-        return node.exit_message or node.exception or f'ended as {node.process_state.value}'
+        calculations = [child for child in node.called if isinstance(child, orm.CalcJobNode)]
+        last = max(calculations, key=lambda child: child.pk, default=node)
+        return last.exit_message or node.exit_message or node.exception or f'ended as {node.process_state.value}'
     if 'output_trajectory' not in node.outputs:
         return 'no trajectory in the output'
     return problem_of(node.outputs.output_parameters.get_dict(), node.outputs.output_trajectory, stress)

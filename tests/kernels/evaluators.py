@@ -19,14 +19,20 @@ class Springs:
     :param seconds: that each configuration takes.
     :param defect: what is wrong with the results.
     :param startup: seconds until it is ready.
+    :param breaks: a file; the second batch of the run that makes it fails.
     """
 
-    def __init__(self, log=None, seconds=0.0, defect=None, startup=0.0):
+    def __init__(self, log=None, seconds=0.0, defect=None, startup=0.0, breaks=None):
         time.sleep(startup)
+        self.breaks, self.batches = breaks and Path(breaks), 0
         self.log, self.seconds, self.defect = log and Path(log), seconds, defect
 
     def evaluate(self, positions, cell):
         """Return energies, forces, stresses with the sign of ASE."""
+        self.batches += 1
+        if self.breaks and self.batches == 2 and not self.breaks.exists():
+            self.breaks.touch()
+            raise RuntimeError('broken once')
         time.sleep(self.seconds * len(positions))
         if self.log:
             with self.log.open('a') as file:
