@@ -14,7 +14,7 @@ from aiida_clathrate.kernels import io
 from aiida_clathrate.kernels.eliashberg import checked_truncation, mode_errors
 from aiida_clathrate.kernels.matsubara.settings import Settings
 
-ERROR_ARRAYS = ('frequency_errors', 'coupling_errors', 'error_groups')
+ERROR_ARRAYS = ('frequency_errors', 'coupling_errors', 'error_groups', 'frequency_deviations')
 
 
 class EliashbergCalculation(KernelCalculation):
@@ -35,7 +35,8 @@ class EliashbergCalculation(KernelCalculation):
             valid_type=orm.ArrayData,
             required=False,
             help='Standard deviations of the modes, for the error bar of T_c: `frequency_errors` (q, m) [meV], '
-            '`coupling_errors` (q, m) at the smearing used, `error_groups` (q, m): equal labels move together.',
+            '`coupling_errors` (q, m) at the smearing used, `error_groups` (q, m): equal labels move together. Or '
+            '`frequency_deviations` (b, q, m) [meV] by each of b independent causes, with their covariance.',
         )
         spec.inputs.validator = cls.validate_inputs
         options = spec.inputs['metadata']['options']

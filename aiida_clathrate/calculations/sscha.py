@@ -13,6 +13,7 @@ from aiida_clathrate.data.force_ensemble import ForceEnsembleData
 from aiida_clathrate.kernels.finite_displacements import fit_harmonic, single_displacements
 from aiida_clathrate.kernels.fourier import add_difference, restrict
 from aiida_clathrate.kernels.sscha.cell import MeasuredCell, next_strain, strained
+from aiida_clathrate.kernels.sscha.mode_errors import frequency_deviations
 from aiida_clathrate.kernels.sscha.sampling import sample
 from aiida_clathrate.kernels.sscha.start import SOFTEST, positive_start
 from aiida_clathrate.kernels.sscha.verdict import PopulationEvidence, anharmonic_verdict, collapsed
@@ -173,6 +174,25 @@ def interpolate_difference(fine, anharmonic, harmonic=None):
     except ValueError as error:
         return ExitCode(UNUSABLE, str(error))
     return DynamicalMatrixData.from_kernel(total)
+
+
+@calcfunction
+def mode_deviations(interpolated, matrices, errors):
+    """Return by how much each block of an ensemble moves the modes of interpolated matrices: the errors of T_c.
+
+    :param interpolated: ``DynamicalMatrixData`` on the fine mesh.
+    :param matrices: those that were interpolated, on the mesh of the supercell.
+    :param errors: ``ArrayData`` with their ``deviations``: trace of the minimisation, or errors of the Hessian.
+
+    Exit codes: 210 if they do not belong together.
+    """
+    try:
+        deviations = frequency_deviations(
+            interpolated.to_kernel(), matrices.to_kernel(), errors.get_array('deviations')
+        )
+    except (KeyError, ValueError) as error:
+        return ExitCode(UNUSABLE, str(error))
+    return orm.ArrayData({'frequency_deviations': deviations})
 
 
 @calcfunction

@@ -33,11 +33,13 @@ class ModeErrors:
     :param frequencies: σ(ω_i), shape (n,) [meV], or ``None``.
     :param couplings: σ(λ_i), shape (n,) [dimensionless], or ``None``.
     :param groups: labels of lines whose errors move together, shape (n,), or ``None``.
+    :param deviations: δω_i by each of b independent causes, shape (b, n) [meV], or ``None``.
     """
 
     frequencies: NDArray[np.float64] | None = None
     couplings: NDArray[np.float64] | None = None
     groups: NDArray[np.int64] | None = None
+    deviations: NDArray[np.float64] | None = None
 
 
 @dataclass(frozen=True)
@@ -157,7 +159,7 @@ def derivatives(
         'errors': None,
     }
     if errors is not None:
-        given = (errors.frequencies, errors.couplings, errors.groups)
+        given = (errors.frequencies, errors.couplings, errors.groups, errors.deviations)
         columns['errors'] = column(lambda part: part.standard_error(spectral, *given))
     return columns
 
@@ -233,12 +235,28 @@ def mode_errors(modes: ModeCouplings, arrays: Arrays, smearing: int) -> ModeErro
                 raise ValueError(f'{name}: must be finite and not negative')
             column = column.ravel()[order]
         columns[name] = column
-    if columns['frequency_errors'] is None and columns['coupling_errors'] is None:
+    deviations = frequency_deviations(modes, arrays, order)
+    if deviations is not None and columns['frequency_errors'] is not None:
+        raise ValueError('frequency_deviations: have the frequency_errors in them; give one of the two')
+    if deviations is None and columns['frequency_errors'] is None and columns['coupling_errors'] is None:
         return None
     if columns['coupling_errors'] is not None:
         weights = np.broadcast_to(modes.weights[:, None], modes.frequencies.shape).ravel()[order]
         columns['coupling_errors'] = columns['coupling_errors'] * weights
-    return ModeErrors(columns['frequency_errors'], columns['coupling_errors'], columns['error_groups'])
+    return ModeErrors(columns['frequency_errors'], columns['coupling_errors'], columns['error_groups'], deviations)
+
+
+def frequency_deviations(modes: ModeCouplings, arrays: Arrays, order: NDArray[np.int64]) -> NDArray[np.float64] | None:
+    """Return the deviations of the lines in their order, or ``None`` if ``arrays`` has none."""
+    deviations = arrays.get('frequency_deviations')
+    if deviations is None:
+        return None
+    if deviations.shape[1:] != modes.frequencies.shape or not np.isfinite(deviations).all():
+        raise ValueError(
+            f'frequency_deviations: needs finite numbers of the shape (b, q, m) with {modes.frequencies.shape} modes, '
+            f'not {deviations.shape}'
+        )
+    return np.asarray(deviations.reshape(len(deviations), -1)[:, order])
 
 
 def species_shares(

@@ -72,6 +72,7 @@ class Response:
         frequency_errors: NDArray[np.float64] | None = None,
         coupling_errors: NDArray[np.float64] | None = None,
         groups: NDArray[np.int64] | None = None,
+        frequency_deviations: NDArray[np.float64] | None = None,
     ) -> float:
         """Return the standard deviation of T_c [K] that follows, to first order, from those of the modes.
 
@@ -83,12 +84,16 @@ class Response:
         :param groups: labels, shape (n,): the errors of one group move together, such as those of modes that are
             images by symmetry; groups are independent. By default each line is its own group. One label for all
             means full correlation.
+        :param frequency_deviations: δω_i by each of b independent causes, whose covariance is the sum over causes of
+            δω_i δω_j, shape (b, n) [meV]; instead of ``frequency_errors``.
         """
         by_coupling, by_logarithm = self.by_coupling(spectral.frequencies)
         labels = np.arange(len(by_coupling)) if groups is None else np.unique(groups, return_inverse=True)[1].ravel()
         variance = 0.0
+        slopes = spectral.couplings * (by_logarithm - 2 * by_coupling) / spectral.frequencies
+        if frequency_deviations is not None:
+            variance += float(((frequency_deviations @ slopes) ** 2).sum())
         if frequency_errors is not None:
-            slopes = spectral.couplings * (by_logarithm - 2 * by_coupling) / spectral.frequencies
             variance += float((np.bincount(labels, slopes * frequency_errors) ** 2).sum())
         if coupling_errors is not None:
             variance += float((np.bincount(labels, by_coupling * coupling_errors) ** 2).sum())

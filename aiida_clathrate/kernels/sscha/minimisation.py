@@ -18,7 +18,7 @@ from aiida_clathrate.kernels.ensemble import ForceEnsemble
 from aiida_clathrate.kernels.ensemble_arrays import ensemble_from_arrays, matrices_to_arrays
 from aiida_clathrate.kernels.io import Arrays, KernelError, Scalars
 from aiida_clathrate.kernels.sscha.averages import Averages, Mean, WaveEnsemble
-from aiida_clathrate.kernels.sscha.gaussian import NotPositiveError
+from aiida_clathrate.kernels.sscha.gaussian import Gaussian, NotPositiveError
 from aiida_clathrate.kernels.sscha.search import Point, Reason, Search
 from aiida_clathrate.kernels.sscha.settings import Settings
 from aiida_clathrate.kernels.units import MEV_PER_SQRT_FORCE_CONSTANT_OVER_MASS
@@ -63,6 +63,8 @@ class Minimum:
     :param frequencies: ħω of all q, zero for translations, shape (q, 3n) [meV].
     :param frequency_errors: standard deviations from those of ⟨∂²V⟩, shape (q, 3n) [meV].
     :param pressure: tensor, shape (3, 3) [GPa], ``None`` without stresses.
+    :param deviations: by how much each block of the ensemble moves ⟨∂²V⟩, on the whole mesh, shape (b, q, 3n, 3n)
+        [eV/Å²].
     :param parameters: number of independent parameters of Φ, and of the centroids.
     """
 
@@ -73,6 +75,7 @@ class Minimum:
     frequencies: NDArray[np.float64]
     frequency_errors: NDArray[np.float64]
     pressure: Mean | None
+    deviations: NDArray[np.complex128]
     parameters: int
 
 
@@ -111,31 +114,34 @@ def _result(waves: WaveEnsemble, points: list[Point], evaluations: NDArray[np.in
     columns = {name: np.array([row[name] for row in rows]) for name in rows[0]}
     gaussian = averages.gaussian
     origin = gaussian.vectors.origin
+    deviations = waves.invariants.matrices(averages.gradient.deviations)
     return Minimum(
         replace(points[-1].matrices, level='sscha', temperature=waves.ensemble.temperature),
         reason,
         Trace(evaluations=evaluations, **columns),
         averages,
         gaussian.frequencies[origin],
-        frequency_errors(waves, averages)[origin],
+        frequency_errors(gaussian, deviations)[origin],
         waves.pressure(averages) if waves.ensemble.stresses is not None else None,
+        deviations,
         len(waves.invariants),
     )
 
 
-def frequency_errors(waves: WaveEnsemble, averages: Averages) -> NDArray[np.float64]:
+def frequency_errors(gaussian: Gaussian, deviations: NDArray[np.complex128]) -> NDArray[np.float64]:
     """Return the standard deviations of ħω that those of ⟨∂²V⟩ mean to first order, shape (k, 3n) [meV].
 
     They are those of the next natural-gradient step: what another ensemble of this size would have given.
+
+    :param deviations: of ⟨∂²V⟩ by each block, shape (b, q, 3n, 3n) [eV/Å²].
     """
-    gaussian = averages.gaussian
     _, vectors = gaussian.modes
-    changes = gaussian.vectors.restrict(waves.invariants.matrices(averages.gradient.deviations))
+    changes = gaussian.vectors.restrict(deviations)
     modes = vectors / np.repeat(np.sqrt(gaussian.matrices.crystal.masses), 3)[:, None]
     squares = np.einsum('kam,bkac,kcm->bkm', modes.conj(), changes, modes, optimize=True).real
-    deviations: NDArray[np.float64] = MEV_PER_SQRT_FORCE_CONSTANT_OVER_MASS**2 * np.sqrt((squares**2).sum(axis=0))
+    errors: NDArray[np.float64] = MEV_PER_SQRT_FORCE_CONSTANT_OVER_MASS**2 * np.sqrt((squares**2).sum(axis=0))
     safe = np.where(gaussian.active, gaussian.frequencies, np.inf)
-    return np.asarray(deviations / (2 * safe))
+    return np.asarray(errors / (2 * safe))
 
 
 def _row(averages: Averages) -> dict[str, Any]:
@@ -168,7 +174,7 @@ def run(scalars: Scalars, arrays: Arrays) -> tuple[Scalars, Arrays]:
     pressure = ensemble.matrices.pressure if measured is None else measured[0]
     matrices, held = matrices_to_arrays(replace(minimum.matrices, pressure=pressure))
     trace = {f'trace_{name}': getattr(minimum.trace, name) for name in (part.name for part in fields(Trace))}
-    held |= trace | {'frequencies': minimum.frequencies, 'frequency_errors': minimum.frequency_errors}
+    held |= trace | {name: getattr(minimum, name) for name in ('frequencies', 'frequency_errors', 'deviations')}
     if minimum.pressure is not None:
         held |= {'pressure_tensor': minimum.pressure.value, 'pressure_error': minimum.pressure.error}
     results = matrices | _summary(minimum, len(ensemble)) | {'pressure': pressure}
