@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import re
+import shlex
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from aiida.orm import Computer, InstalledCode
@@ -97,6 +100,30 @@ def check_python(shell: Shell, python: str) -> str:
             f'"{python} -m pip install aiida-clathrate=={aiida_clathrate.__version__}", or name another with --python'
         )
     return output.strip().splitlines()[-1]
+
+
+def check_calculator(shell: Shell, python: str, lines: str) -> None:
+    """Make the calculator that the lines of a code name, and take it down again.
+
+    :param lines: shell lines of the code.
+    :raises ValueError: if it cannot be made there.
+    """
+    script = 'import os; from aiida_clathrate.kernels.calculators import CalculatorName as Name; '
+    script += 'Name.from_environment(os.environ).build()'
+    status, output = shell.run(f"{lines}\ncd / && {python} -c '{script}'")
+    if status != 0:
+        raise ValueError((output.strip().splitlines() or ['no output'])[-1].rpartition('KernelError: ')[2])
+
+
+def calculator_lines(path: str, options: Mapping[str, Any]) -> str:
+    """Return the shell lines that name a calculator to the kernel ``evaluate``."""
+    from aiida_clathrate.kernels.calculators import NAME_VARIABLE, OPTIONS_VARIABLE, CalculatorName
+
+    name = CalculatorName(path, options)
+    lines = [f'export {NAME_VARIABLE}={name.path}']
+    if options:
+        lines.append(f'export {OPTIONS_VARIABLE}={shlex.quote(json.dumps(options, sort_keys=True))}')
+    return '\n'.join(lines)
 
 
 def ensure_code(computer: Computer, label: str, path: str, plugin: str, prepend: str) -> tuple[InstalledCode, bool]:

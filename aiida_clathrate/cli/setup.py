@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 from aiida.cmdline.utils import decorators, echo
+from click.core import ParameterSource
 
 if TYPE_CHECKING:
     from aiida.orm import Computer
@@ -18,10 +20,16 @@ EXAMPLE = """\b
 Example:
   aiida-clathrate setup --pseudos /usr/share/pseudos --family my-family --cutoff-wfc 80
   aiida-clathrate setup --computer cluster --prepend "module load QuantumESPRESSO" --python /home/me/venv/bin/python
+  aiida-clathrate setup calculator mace mace.calculators:mace_mp --option model=medium --option device=cuda
+"""
+CALCULATOR_EXAMPLE = """\b
+Example:
+  aiida-clathrate setup calculator emt ase.calculators.emt:EMT
+  aiida-clathrate setup calculator mace mace.calculators:mace_mp --option model=medium --option device=cuda
 """
 
 
-@click.command('setup', epilog=EXAMPLE)
+@click.group('setup', invoke_without_command=True, epilog=EXAMPLE)
 @click.option('--computer', 'label', default='localhost', show_default=True, help='Label of a configured computer.')
 @click.option('--prepend', default='', help='Shell lines before every program, such as "module load …".')
 @click.option('--python', default=None, help='Python with this package on the computer; here, the one that runs this.')
@@ -35,14 +43,79 @@ Example:
 @click.option('--family', help='Label of the family made from --pseudos  [name of the folder].')
 @click.option('--cutoff-wfc', type=click.FloatRange(min=0, min_open=True), metavar='RY', help="Instead of the files'.")
 @click.option('--cutoff-rho', type=click.FloatRange(min=0, min_open=True), metavar='RY', help="Instead of the files'.")
-def cmd_setup(label, prepend, python, processes, folder, family, cutoff_wfc, cutoff_rho):
+@click.pass_context
+def cmd_setup(context, label, prepend, python, processes, folder, family, cutoff_wfc, cutoff_rho):
     """Find Quantum ESPRESSO, make the codes, and install pseudopotentials. Harmless to run again."""
+    if context.invoked_subcommand:
+        given = [name for name in context.params if context.get_parameter_source(name) is ParameterSource.COMMANDLINE]
+        if given:
+            raise click.UsageError(f'options of "setup {context.invoked_subcommand}" come after its name', context)
+        return
     load_profile()
     try:
         setup_codes(load_computer(label), prepend, python, processes)
         setup_pseudos(folder, family, cutoff_wfc, cutoff_rho)
     except ValueError as error:
         echo.echo_critical(str(error))
+
+
+@cmd_setup.command('calculator', epilog=CALCULATOR_EXAMPLE)
+@click.argument('label')
+@click.argument('path', metavar='PACKAGE.MODULE:FACTORY')
+@click.option('--option', 'options', multiple=True, metavar='KEY=VALUE', help='Keyword of the factory; JSON or text.')
+@click.option('--computer', 'computer_label', default='localhost', show_default=True, help='A configured computer.')
+@click.option('--prepend', default='', help='Shell lines before Python, such as "module load …".')
+@click.option(
+    '--python', default=None, help='Python with this package and the calculator [here: the one that runs this].'
+)
+def cmd_calculator(label, path, options, computer_label, prepend, python):
+    """Make the code LABEL, which computes forces with an ASE calculator.
+
+    The code names what is imported, so that nothing in an archive can.
+    """
+    load_profile()
+    try:
+        setup_calculator(load_computer(computer_label), label, path, dict(map(parse_option, options)), prepend, python)
+    except ValueError as error:
+        echo.echo_critical(str(error))
+
+
+def parse_option(text: str) -> tuple[str, Any]:
+    """Return key and value of ``key=value``; a value that is no JSON is text."""
+    key, separator, value = text.partition('=')
+    if not (separator and key.isidentifier()):
+        raise ValueError(f'--option {text!r} is not of the form key=value')
+    try:
+        return key, json.loads(value)
+    except ValueError:
+        return key, value
+
+
+def setup_calculator(
+    computer: Computer, label: str, path: str, options: dict[str, Any], prepend: str, python: str | None
+) -> None:
+    """Make the code of a calculator after making the calculator there once."""
+    from aiida_clathrate.cli.codes import PREPEND, Shell, calculator_lines, check_calculator, check_python, ensure_code
+
+    python = python or default_python(computer)
+    named = calculator_lines(path, options)
+    with computer.get_transport() as transport:
+        shell = Shell(transport, prepend)
+        version = check_python(shell, python)
+        check_calculator(shell, python, named)
+        python = absolute(shell, python)
+    lines = f'{prepend}\n{PREPEND}\n{named}'.strip()
+    code, created = ensure_code(computer, label, python, 'clathrate.evaluate', lines)
+    if not created and code.prepend_text != lines:
+        raise ValueError(f'{code.full_label} exists and runs something else; relabel it to renew')
+    report(code, created, python, version)
+
+
+def default_python(computer: Computer) -> str:
+    """Return the interpreter that runs this, if the computer is this one."""
+    if computer.transport_type != 'core.local':
+        raise ValueError(f'{computer.label}: name its Python that has this package with --python')
+    return sys.executable
 
 
 def load_profile() -> None:
@@ -72,10 +145,7 @@ def setup_codes(computer: Computer, prepend: str, python: str | None, processes:
     """Make the codes on the computer that are missing."""
     from aiida_clathrate.cli.codes import PREPEND, PROGRAMS, Shell, adapt_mpi, check_python, ensure_code, find_program
 
-    if python is None:
-        if computer.transport_type != 'core.local':
-            raise ValueError(f'{computer.label}: name its Python that has this package with --python')
-        python = sys.executable
+    python = python or default_python(computer)
     lines = f'{prepend}\n{PREPEND}'.strip()
     with computer.get_transport() as transport:
         shell = Shell(transport, prepend)

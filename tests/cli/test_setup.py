@@ -10,6 +10,7 @@ from click.testing import CliRunner
 from aiida_clathrate.cli.codes import banner_version, numbers
 from aiida_clathrate.cli.main import cmd_root
 from aiida_clathrate.cli.pseudos import cutoffs_of, read_header
+from aiida_clathrate.cli.setup import parse_option
 
 HEADER = '<UPF version="2.0.1">\n<PP_HEADER element="{0}" pseudo_type="{1}" z_valence="1.0" {2}/>\n</UPF>\n'
 LABELS = {'pw', 'ph', 'q2r', 'matdyn', 'clathrate'}
@@ -192,6 +193,45 @@ def test_versions():
     assert banner_version('Error: no MPI') is None
     assert numbers('6.7MaX') == (6, 7)
     assert numbers('7.10') > numbers('7.5')
+
+
+def test_calculator(computer):
+    """The code of a calculator names it in its lines, and is made once; --option takes JSON and text."""
+    arguments = ('calculator', 'emt', 'ase.calculators.emt:EMT', '--option', 'asap_cutoff=true')
+    made = invoke(*arguments)
+    assert made.exit_code == 0, made.output
+    code = stored_codes()['emt']
+    assert code.default_calc_job_plugin == 'clathrate.evaluate'
+    assert code.with_mpi is False
+    assert 'export CLATHRATE_CALCULATOR=ase.calculators.emt:EMT\n' in code.prepend_text
+    assert code.prepend_text.endswith("""export CLATHRATE_CALCULATOR_OPTIONS='{"asap_cutoff": true}'""")
+    assert 'exists: emt@localhost' in invoke(*arguments).output
+    other = invoke('calculator', 'emt', 'ase.calculators.lj:LennardJones')
+    assert other.exit_code == 1
+    assert 'emt@localhost exists and runs something else' in other.output
+    misplaced = invoke('--computer', 'cluster', *arguments)
+    assert misplaced.exit_code == 2
+    assert 'options of "setup calculator" come after its name' in misplaced.output
+    assert parse_option('model=medium') == ('model', 'medium')
+    assert parse_option('name="3"') == ('name', '3')
+
+
+@pytest.mark.parametrize(
+    ('arguments', 'message'),
+    [
+        (('ase.calculators.emt.EMT',), 'is not of the form package.module:factory'),
+        (('no_such_module:f',), 'no_such_module:f cannot be made: ModuleNotFoundError'),
+        (('ase.calculators.emt:EMT', '--option', 'cutoff'), "'cutoff' is not of the form key=value"),
+        (('ase.calculators.lj:LennardJones', '--computer', 'cluster'), 'cluster: no such computer'),
+        (('os:system("id")',), 'is not of the form'),
+    ],
+)
+def test_refused_calculators(computer, arguments, message):
+    """A calculator that cannot be made on the computer is refused, and no code is stored."""
+    result = invoke('calculator', 'mine', *arguments)
+    assert result.exit_code == 1
+    assert message in result.output
+    assert stored_codes() == {}
 
 
 @pytest.mark.qe
