@@ -30,10 +30,11 @@ class Solution:
 
     :param rows: y, shape (m, k) for m rows of k components, one for each problem.
     :param forms: b A⁻¹ b†, shape (m, m), one for each problem.
-    :param error: bound of the largest element of the errors of all forms, over their largest element.
+    :param error: bound of the largest element of the errors of all forms, over their largest element; an estimate
+        where A is not positive.
     :param residual: largest ‖b − y A‖/‖b‖ of all problems.
     :param iterations: how many times A was applied.
-    :param smallest_eigenvalue: of A in the space that was built.
+    :param smallest_eigenvalue: of A in the space that was built, 1 where rows of b were dependent.
     """
 
     rows: Rows

@@ -1,9 +1,8 @@
 """The static bubble: how a pair of modes answers, and the coordinates in which it is minus one.
 
 The free-energy Hessian is H = Φ + T G (1 − M G)⁻¹ T with third and fourth derivatives T, M of the averaged potential
-and, in mass-weighted modes, G_μν = ½ (a²_μ − a²_ν)/(ω²_μ − ω²_ν) (R. Bianco et al., Phys. Rev. B 96, 014111 (2017),
-eqs. 29 and A5). As a² falls with ω, G = −L L† with a real L, and H = Φ − b (1 + L†M L)⁻¹ b† with b = L†T: a symmetric
-problem.
+and, in mass-weighted modes, G_μν = ½ (a²_μ − a²_ν)/(ω²_μ − ω²_ν) (R. Bianco et al., Phys. Rev. B 96, 014111
+(2017)). As a² falls with ω, G = −L L†, and H = Φ − b (1 + L†M L)⁻¹ b† with b = L†T: a hermitian problem.
 """
 
 from __future__ import annotations

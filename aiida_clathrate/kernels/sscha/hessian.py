@@ -2,7 +2,7 @@
 
 H = Φ + T G (1 − M G)⁻¹ T with the third and fourth derivatives T, M of the potential averaged over the Gaussian of the
 auxiliary force constants Φ and the static bubble G: R. Bianco, I. Errea, L. Paulatto, M. Calandra, F. Mauri, Phys. Rev.
-B 96, 014111 (2017), eq. 28. M is applied, never built; the resummation of the bubble is a hermitian linear problem that
+B 96, 014111 (2017). M is applied, never built; the resummation of the bubble is a hermitian linear problem that
 is solved for all rows of T at once, with the symmetry of the crystal imposed exactly on T and M.
 """
 
@@ -31,9 +31,12 @@ from aiida_clathrate.kernels.sscha.hessian_settings import PREFIX, HessianSettin
 from aiida_clathrate.kernels.sscha.samples import Samples, samples
 from aiida_clathrate.kernels.sscha.tensor_symmetry import TensorSymmetry, tensor_symmetry
 from aiida_clathrate.kernels.sscha.triples import Tensors
+from aiida_clathrate.kernels.symmetry import symmetry_violation
 
 #: Products of waves that are held at a time: what the caches of a processor hold, and what fills a GPU [bytes].
 CHUNKS = {'cpu': 2**22, 'cuda': 2**31}
+#: By how much auxiliary matrices may miss the symmetry of their crystal, as a fraction of their largest element.
+SYMMETRY_TOLERANCE = 1e-5
 #: Blocks that the solver can hold beside its basis.
 WORKING_BLOCKS = 8
 
@@ -124,6 +127,7 @@ def _weighted(
     """Return the Gaussian of the auxiliary matrices and the weights of the configurations in it."""
     if ensemble.forces is None:
         raise ValueError('ensemble: has no forces yet; compute them first')
+    _check_symmetry(matrices or ensemble.matrices)
     if matrices is None:
         return Gaussian(ensemble.matrices, ensemble.temperature), np.ones(len(ensemble))
     if matrices.mesh != ensemble.mesh:
@@ -136,6 +140,15 @@ def _weighted(
             f'{settings.smallest_kong_liu}; draw a new ensemble from them',
         )
     return averages.gaussian, averages.weights
+
+
+def _check_symmetry(matrices: DynamicalMatrices) -> None:
+    # Symmetric vertices between modes that are not would make the problem lose its symmetry, not the result gain it.
+    violation = symmetry_violation(matrices).force_constant
+    if violation > SYMMETRY_TOLERANCE * np.abs(matrices.force_constants).max():
+        raise ValueError(
+            f'matrices: miss the symmetry of their crystal by {violation:.1e} eV/Å²; impose the constraints first'
+        )
 
 
 def _samples(

@@ -1,7 +1,7 @@
 """How the covariance of a Gaussian answers to its matrices, mode by mode.
 
 In mass-weighted modes ∂Ψ_μν = 2 G_μν ∂Φ_μν with G_μν = ½ (a²_μ − a²_ν)/(ω²_μ − ω²_ν), the static bubble of R. Bianco
-et al., Phys. Rev. B 96, 014111 (2017), eq. A5.
+et al., Phys. Rev. B 96, 014111 (2017).
 """
 
 from __future__ import annotations

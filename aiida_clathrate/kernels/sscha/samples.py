@@ -1,7 +1,7 @@
 """The configurations of an ensemble as averages of third and fourth order see them.
 
 With r = Υu and the force f beyond the auxiliary one, the derivatives of the potential averaged over the Gaussian are
-(R. Bianco et al., Phys. Rev. B 96, 014111 (2017), eqs. 30 and 31)
+(R. Bianco et al., Phys. Rev. B 96, 014111 (2017), stochastic implementation)
 
     ⟨∂³V⟩_abc = Υ_bc ⟨f_a⟩ − ⟨r_b r_c f_a⟩,    (⟨∂⁴V⟩ Z)_bc = −¼ ⟨2 r_b r_c (r·Z·f) + (r_b f_c + f_b r_c)(r·Z·r)⟩,
 

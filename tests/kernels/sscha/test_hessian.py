@@ -295,6 +295,10 @@ def test_refusals():
         hessian(ensemble, replace(ensemble.matrices, force_constants=-ensemble.matrices.force_constants))
     with pytest.raises(ValueError, match=r'their mesh \(1, 1, 1\) is not the supercell'):
         hessian(ensemble, springs(triclinic(), (1, 1, 1)))
+    cubic = population(rocksalt(), (1, 1, 1), number=100)
+    skewed = cubic.matrices.force_constants + np.kron([[1, -1], [-1, 1]], np.diag([0.1, 0, 0]))
+    with pytest.raises(ValueError, match='impose the constraints first'):
+        hessian(cubic, replace(cubic.matrices, force_constants=skewed))
     with pytest.raises(ValueError, match=r'memory: 0\.001 GB are too few'):
         hessian(ensemble, settings=HessianSettings(memory=0.001))
     with pytest.raises(KernelError, match='draw a new ensemble') as failure:
