@@ -67,14 +67,19 @@ def test_cluster(cluster):
     assert cluster.scheduler_type == 'core.slurm'
 
 
-def test_inputs_from_protocol(cluster, tmp_path):
-    """The inputs of the cluster's how-to are complete: all but the daemon accepts them."""
+@pytest.fixture
+def codes(cluster, tmp_path):
+    """Make the other codes of the cluster, and the pseudopotentials."""
     from aiida import orm
+    from aiida.cmdline.commands.cmd_verdi import verdi
     from aiida_pseudo.data.pseudo import UpfData
     from aiida_pseudo.groups.family import CutoffsPseudoPotentialFamily
 
     for label, plugin in (('ph', 'quantumespresso.ph'), ('clathrate', 'clathrate.eliashberg')):
         orm.InstalledCode(cluster, f'/opt/{label}', label=label, default_calc_job_plugin=plugin).store()
+    arguments = ['code', 'create', 'core.code.installed', '--non-interactive']
+    result = CliRunner().invoke(verdi, [*arguments, '--config', str(SNIPPETS / 'code_calculator.yaml')])
+    assert result.exit_code == 0, result.output
     for element in ('Sr', 'B', 'C'):
         header = f'<PP_HEADER element="{element}" z_valence="4.0" pseudo_type="NC"/>'
         (tmp_path / f'{element}.upf').write_text(f'<UPF version="2.0.1">\n{header}\n</UPF>\n')
@@ -83,7 +88,69 @@ def test_inputs_from_protocol(cluster, tmp_path):
     cutoffs = {element: {'cutoff_wfc': 80.0, 'cutoff_rho': 320.0} for element in ('Sr', 'B', 'C')}
     family.set_cutoffs(cutoffs, 'normal', unit='Ry')
 
+
+def test_inputs_from_protocol(codes):
+    """The inputs of the cluster's how-to are complete: all but the daemon accepts them."""
     builder = runpy.run_path(str(SNIPPETS / 'profile' / 'critical_temperature.py'))['builder']
     inputs = builder._inputs(prune=True)
     assert builder.process_class.spec().inputs.validate(inputs) is None
     assert inputs['relax_phonon']['pressure'] == 50.0
+
+
+@pytest.fixture
+def harmonic(codes):
+    """Return stored matrices of SrB3C3 on the mesh of the supercell."""
+    import numpy as np
+
+    from aiida_clathrate.data.dynamical_matrix import DynamicalMatrixData
+    from aiida_clathrate.kernels.dynamical_matrix import DynamicalMatrices
+    from aiida_clathrate.kernels.structures import structure_from_name
+
+    crystal = structure_from_name('SrB3C3')
+    size = 3 * len(crystal.symbols)
+    springs = np.tile(5.0 * np.eye(size, dtype=complex), (8, 1, 1))
+    return DynamicalMatrixData.from_kernel(DynamicalMatrices(crystal, (2, 2, 2), springs, 'harmonic')).store()
+
+
+def builder_of(name, node, monkeypatch):
+    """Return the builder of a script that is given a node, after all its ports have accepted its inputs."""
+    monkeypatch.setattr(sys, 'argv', [name, str(node.pk)])
+    builder = runpy.run_path(str(SNIPPETS / 'profile' / name))['builder']
+    ports = builder.process_class.spec().inputs
+    assert ports.validate(ports.pre_process(builder._inputs(prune=True))) is None
+    return builder
+
+
+def test_sscha_inputs(harmonic, monkeypatch):
+    """The inputs of the how-to of the SSCHA are complete, with pw.x as with a calculator."""
+    dft = builder_of('sscha_dft.py', harmonic, monkeypatch)
+    assert dft.forces.max_concurrent == 32
+    assert 'calculator' not in dft.forces._inputs(prune=True)
+    calculator = builder_of('sscha_calculator.py', harmonic, monkeypatch)
+    assert calculator.populations.get_list()[-1] == calculator.hessian_configurations == 40000
+    assert calculator.hessian.parameters['device'] == 'cuda'
+
+
+def test_sscha_restart(harmonic, monkeypatch):
+    """An earlier run gives all inputs of the next one but those that are said to be other."""
+    from aiida import orm
+    from aiida.common.links import LinkType
+
+    from aiida_clathrate.workflows.finished_forces import flattened
+
+    builder = builder_of('sscha_calculator.py', harmonic, monkeypatch)
+    earlier = orm.WorkChainNode()
+    earlier.set_process_type('aiida.workflows:clathrate.sscha')
+    for label, value in flattened(builder._inputs(prune=True)).items():
+        earlier.base.links.add_incoming(value.store(), LinkType.INPUT_WORK, label)
+    options = {'resources': {'num_machines': 1}}
+    earlier.set_metadata_inputs(
+        {name: {'metadata': {'options': options}} for name in ('minimisation', 'hessian')}
+        | {'forces': {'calculator': {'metadata': {'options': options}}}}
+    )
+    harmonic.base.links.add_incoming(earlier.store(), LinkType.RETURN, 'auxiliary_matrices')
+    restart = builder_of('sscha_restart.py', earlier, monkeypatch)
+    assert restart.auxiliary_matrices.pk == restart.dynamical_matrices.pk == harmonic.pk
+    assert restart.populations.get_list() == [1000, 2000]
+    assert restart.seed == 100
+    assert restart.hessian.parameters['device'] == 'cuda'

@@ -55,8 +55,8 @@ def draw_minimisation(
     figure, panels = new_figure(0.9 * PAGE, 4.0, rows=2, columns=2, sharex=True)
     table = course(traces)
     energy_panel(panels[0], table)
-    gradient_panel(panels[1], table, settings)
-    sample_panel(panels[2], table, settings)
+    gradient_panel(panels[1], table, None if settings is None else settings.meaningful_factor)
+    sample_panel(panels[2], table, None if settings is None else settings.kong_liu_ratio)
     frequency_panel(panels[3], table)
     for axes in panels[:2]:
         mark_populations(axes, traces, configurations)
@@ -126,25 +126,26 @@ def energy_panel(axes: Axes, table: Table) -> None:
     axes.set_ylabel(r'$F-F_\mathrm{end}$ (meV/cell)')
 
 
-def gradient_panel(axes: Axes, table: Table, settings: Settings | None) -> None:
-    """Draw the gradients of the free energy in units of their errors."""
+def gradient_panel(axes: Axes, table: Table, smallest: float | None) -> None:
+    """Draw the gradients of the free energy in units of their errors, and where they are small enough."""
     lines(axes, table, table['gradient_over_error'], 'gradient in force constants', color=BLUE)
     if np.isfinite(table['force_over_error']).any():
         lines(axes, table, table['force_over_error'], 'in positions', color=VERMILION, markerfacecolor='white')
     axes.axhline(1, color='black', linewidth=0.5)
-    if settings is not None:
-        limit(axes, settings.meaningful_factor)
+    if smallest is not None:
+        limit(axes, smallest)
     axes.set_yscale('log')
     axes.set_ylabel('gradient / error')
 
 
-def sample_panel(axes: Axes, table: Table, settings: Settings | None) -> None:
-    """Draw the effective over the real size of the sample."""
+def sample_panel(axes: Axes, table: Table, smallest: float | None) -> None:
+    """Draw the effective over the real size of the sample, and where it is too small."""
     lines(axes, table, table['kong_liu'], color=BLUE)
-    if settings is not None:
-        limit(axes, settings.kong_liu_ratio)
-    smallest = min(float(table['kong_liu'].min()), 1.0 if settings is None else settings.kong_liu_ratio)
-    axes.set_ylim(max(0.0, smallest - 0.1), 1.03)
+    lowest = float(table['kong_liu'].min())
+    if smallest is not None:
+        limit(axes, smallest)
+        lowest = min(lowest, smallest)
+    axes.set_ylim(max(0.0, lowest - 0.1), 1.03)
     axes.set_ylabel(r'$N_\mathrm{eff}/N$')
 
 
