@@ -7,6 +7,7 @@ from aiida.plugins import WorkflowFactory
 from aiida_quantumespresso.common.types import ElectronicType
 from aiida_quantumespresso.workflows.protocols.utils import recursive_merge
 
+from aiida_clathrate.kernels.crystal import Crystal
 from aiida_clathrate.kernels.ensemble import supercell_crystal
 from aiida_clathrate.kernels.meshes import mesh_from_distance
 from aiida_clathrate.workflows.relax_phonon_builder import mesh_node
@@ -47,7 +48,7 @@ def get_builder(
 
     :param process_class: the work chain.
     :param python_code: Python with this package, for minimisation and Hessian, or its label.
-    :param dynamical_matrices: harmonic ``DynamicalMatrixData``.
+    :param dynamical_matrices: harmonic ``DynamicalMatrixData``; ``None`` if a work chain around this one has them.
     :param supercell: its divisions, for instance (2, 2, 2).
     :param temperature: [K].
     :param pw_code: code of ``quantumespresso.pw`` for the forces, or its label.
@@ -75,7 +76,8 @@ def get_builder(
     python_code, pw_code, calculator_code = map(loaded, (python_code, pw_code, calculator_code))
 
     builder = process_class.get_builder()
-    builder.dynamical_matrices = dynamical_matrices
+    if dynamical_matrices is not None:
+        builder.dynamical_matrices = dynamical_matrices
     builder.supercell = orm.List([int(division) for division in supercell])
     builder.temperature, builder.seed = orm.Float(temperature), orm.Int(seed)
     builder.variable_cell = orm.Bool(variable_cell)
@@ -95,10 +97,10 @@ def get_builder(
         builder.forces.calculator.metadata.options = options or {}
         return builder
     builder.forces.pop('calculator', None)
-    crystal = dynamical_matrices.to_kernel().crystal
-    structure = structure or orm.StructureData(ase=crystal.to_ase())
+    structure = structure or orm.StructureData(ase=dynamical_matrices.to_kernel().crystal.to_ase())
     builder.forces.structure = structure
-    mesh = kpoints or mesh_from_distance(supercell_crystal(crystal, tuple(supercell)), inputs['kpoints_distance'])
+    larger = supercell_crystal(Crystal.from_ase(structure.get_ase()), tuple(supercell))
+    mesh = kpoints or mesh_from_distance(larger, inputs['kpoints_distance'])
     common = {'protocol': protocol, 'options': options, 'electronic_type': electronic_type}
     builder.forces.pw = pw_inputs(pw_code, structure, inputs, pseudo_family, pools, mesh, common)
     return builder
