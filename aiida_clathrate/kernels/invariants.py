@@ -13,7 +13,7 @@ from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.sparse import csr_array
+from scipy.sparse import csr_array, eye_array, kron
 
 from aiida_clathrate.kernels.crystal import Crystal, supercell_indices
 from aiida_clathrate.kernels.space_group import SpaceGroup, space_group
@@ -62,6 +62,13 @@ class Invariants:
         grid = real_space.reshape(*leading, *self.mesh, size * size)
         full = np.fft.ifftn(grid, axes=(-4, -3, -2), norm='forward').reshape(*leading, -1, size, size)
         return np.asarray(0.5 * (full + np.swapaxes(full, -1, -2).conj()))
+
+    def at(self, qpoint: NDArray[np.float64]) -> NDArray[np.complex128]:
+        """Return M(q) of each vector of the basis at a fractional wave vector of the mesh, shape (p, 3n, 3n)."""
+        size = 3 * len(self.crystal.symbols)
+        phases = np.exp(2j * np.pi * supercell_indices(self.mesh) @ qpoint)
+        summed = self.basis @ kron(csr_array(phases[:, None]), eye_array(size * size), format='csr')
+        return np.asarray(summed.toarray().reshape(-1, size, size))
 
 
 def invariant_vectors(crystal: Crystal, vectors: NDArray[np.float64]) -> NDArray[np.float64]:

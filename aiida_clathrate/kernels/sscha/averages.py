@@ -26,7 +26,7 @@ from aiida_clathrate.kernels.crystal import Crystal
 from aiida_clathrate.kernels.dynamical_matrix import DynamicalMatrices
 from aiida_clathrate.kernels.ensemble import ForceEnsemble
 from aiida_clathrate.kernels.invariants import Invariants, invariant_tensor, invariant_vectors
-from aiida_clathrate.kernels.sscha.gaussian import Gaussian
+from aiida_clathrate.kernels.sscha.gaussian import Gaussian, without_translations
 from aiida_clathrate.kernels.sscha.waves import Waves, to_waves
 from aiida_clathrate.kernels.units import GPA_PER_EV_ANGSTROM3
 
@@ -83,6 +83,22 @@ class Averages:
 
 
 @dataclass(frozen=True)
+class Terms:
+    """What each of c configurations adds to the averages under some matrices.
+
+    :param scaled: Υ'u' of each wave vector kept, each of shape (c, 3n) [1/Å].
+    :param residual: δf = f + Φ'u', likewise [eV/Å].
+    :param exponents: u'Υ'u', shape (c,).
+    :param energies: V − ½ u'Φ'u' of the supercell, shape (c,) [eV].
+    """
+
+    scaled: list[Waves]
+    residual: list[Waves]
+    exponents: NDArray[np.float64]
+    energies: NDArray[np.float64]
+
+
+@dataclass(frozen=True)
 class WaveEnsemble:
     """An ensemble made ready for averages under many matrices.
 
@@ -134,10 +150,9 @@ class WaveEnsemble:
         edges = unit * np.linspace(0, count, min(BLOCKS, count) + 1).round().astype(int)
         return [slice(start, stop) for start, stop in pairwise(edges)]
 
-    def at(self, matrices: DynamicalMatrices) -> Averages:
-        """Return the averages under other matrices, with other centroids in the same cell."""
-        gaussian = Gaussian(matrices, self.ensemble.temperature)
-        shift = np.sqrt(gaussian.vectors.cells) * self._shift(matrices.crystal).ravel()
+    def terms(self, gaussian: Gaussian) -> Terms:
+        """Return what each configuration adds to averages under the Gaussian of other matrices and centroids."""
+        shift = np.sqrt(gaussian.vectors.cells) * self._shift(gaussian.matrices.crystal).ravel()
         scaled, residual, exponents, potentials = [], [], [], []
         for k, (u, f) in enumerate(zip(self.displacements, self.forces, strict=True)):
             moved = u - shift if k == 0 else u
@@ -146,33 +161,47 @@ class WaveEnsemble:
             residual.append(f + harmonic)
             exponents.append(_quadratic(scaled[k], moved))
             potentials.append(0.5 * _quadratic(harmonic, moved))
-        log_weights = -0.5 * (gaussian.vectors.sum(np.array(exponents)) - self.exponents)
+        assert self.ensemble.energies is not None
+        potential, exponent = (gaussian.vectors.sum(np.array(rows)) for rows in (potentials, exponents))
+        return Terms(scaled, residual, exponent, self.ensemble.energies - potential)
+
+    def at(self, matrices: DynamicalMatrices) -> Averages:
+        """Return the averages under other matrices, with other centroids in the same cell."""
+        gaussian = Gaussian(matrices, self.ensemble.temperature)
+        terms = self.terms(gaussian)
+        log_weights = -0.5 * (terms.exponents - self.exponents)
         weights = np.exp(log_weights - log_weights.max())
         weights *= len(weights) / weights.sum()
-        potential = gaussian.vectors.sum(np.array(potentials))
         return Averages(
             gaussian,
             weights,
             float(log_weights.std()),
-            self._free_energy(gaussian, weights, potential),
-            self._gradient(gaussian, weights, scaled, residual),
-            self._force(gaussian, weights, residual[0]),
+            self._free_energy(gaussian, weights, terms.energies),
+            self._gradient(gaussian, weights, terms),
+            self._force(gaussian, weights, terms.residual[0]),
         )
 
     def pressure(self, averages: Averages) -> Mean:
         """Return the pressure tensor under the matrices of the averages, symmetrised, shape (3, 3) [GPa].
 
+        Its deviations are those at given matrices and centroids.
+
         :raises ValueError: if the ensemble has no stresses.
         """
-        ensemble = self.ensemble
+        tensors = self.pressure_terms(averages.gaussian)
+        return self.mean(averages.weights, self.block_sums(averages.weights, tensors))
+
+    def pressure_terms(self, gaussian: Gaussian) -> NDArray[np.float64]:
+        """Return P_el − f ⊗ u'/V of each configuration, symmetrised, shape (c, 3, 3) [GPa].
+
+        :raises ValueError: if the ensemble has no stresses.
+        """
+        ensemble, crystal, cells = self.ensemble, gaussian.matrices.crystal, gaussian.vectors.cells
         if ensemble.stresses is None or ensemble.forces is None:
             raise ValueError('ensemble: has no stresses; the pressure needs them')
-        crystal = averages.gaussian.matrices.crystal
-        shift = np.tile(self._shift(crystal), (averages.gaussian.vectors.cells, 1))
-        virials = np.swapaxes(ensemble.forces, 1, 2) @ (ensemble.displacements - shift)
-        volume = crystal.volume * averages.gaussian.vectors.cells
-        tensors = invariant_tensor(crystal, ensemble.stresses - GPA_PER_EV_ANGSTROM3 / volume * virials)
-        return self.mean(averages.weights, self.block_sums(averages.weights, tensors))
+        moved = ensemble.displacements - np.tile(self._shift(crystal), (cells, 1))
+        virials = np.swapaxes(ensemble.forces, 1, 2) @ moved
+        return invariant_tensor(crystal, ensemble.stresses - GPA_PER_EV_ANGSTROM3 / (crystal.volume * cells) * virials)
 
     def block_sums(self, weights: NDArray[np.float64], values: NDArray[np.float64]) -> NDArray[np.float64]:
         """Return Σ ρ x over each block, shape (b, ...), of values of shape (c, ...)."""
@@ -193,26 +222,17 @@ class WaveEnsemble:
             raise ValueError('matrices: belong to another crystal or cell than the ensemble; draw a new one')
         return np.asarray((crystal.positions - ours.positions) @ ours.cell)
 
-    def _free_energy(self, gaussian: Gaussian, weights: NDArray[np.float64], potential: NDArray[np.float64]) -> Mean:
-        assert self.ensemble.energies is not None
+    def _free_energy(self, gaussian: Gaussian, weights: NDArray[np.float64], energies: NDArray[np.float64]) -> Mean:
         cells = gaussian.vectors.cells
-        anharmonic = self.mean(weights, self.block_sums(weights, (self.ensemble.energies - potential) / cells))
+        anharmonic = self.mean(weights, self.block_sums(weights, energies / cells))
         return Mean(anharmonic.value + gaussian.free_energy / cells, anharmonic.deviations)
 
-    def _gradient(
-        self, gaussian: Gaussian, weights: NDArray[np.float64], scaled: list[Waves], residual: list[Waves]
-    ) -> Mean:
-        sums = np.array(
-            [
-                [(weights[block, None] * r[block]).T @ f[block].conj() for r, f in zip(scaled, residual, strict=True)]
-                for block in self.blocks
-            ]
-        )
+    def _gradient(self, gaussian: Gaussian, weights: NDArray[np.float64], terms: Terms) -> Mean:
+        pairs = list(zip(terms.scaled, terms.residual, strict=True))
+        sums = np.array([[(weights[b, None] * r[b]).T @ f[b].conj() for r, f in pairs] for b in self.blocks])
         # The mean displacement of a finite sample is not zero and would bring in the mean force.
-        sums[:, 0] -= self._disconnected(weights, scaled[0], residual[0])
-        atoms = sums.shape[-1] // 3
-        translations = np.kron(np.full((atoms, 1), atoms**-0.5), np.eye(3))
-        free = np.eye(3 * atoms) - translations @ translations.T
+        sums[:, 0] -= self._disconnected(weights, terms.scaled[0], terms.residual[0])
+        free = without_translations(sums.shape[-1] // 3)
         sums[:, 0] = free @ sums[:, 0] @ free
         return self.mean(weights, self.invariants.coefficients(gaussian.vectors.extend(sums)))
 
@@ -247,5 +267,8 @@ def _quadratic(left: Waves, right: Waves) -> NDArray[np.float64]:
 
 def newton_shift(averages: Averages) -> NDArray[np.float64]:
     """Return the shift of the centroids to where the mean force vanishes, Φ(Γ)⁻¹⟨f⟩, shape (n, 3) [Å]."""
-    stiffness = averages.gaussian.force_constants[0].real
-    return np.asarray((np.linalg.pinv(stiffness, hermitian=True) @ averages.force.value.ravel()).reshape(-1, 3))
+    force, stiffness = averages.force.value, averages.gaussian.force_constants[0].real
+    # Translations get the stiffness of the rest: the force has none of them, and so has the shift.
+    held = stiffness + (np.abs(stiffness).max() or 1.0) * (np.eye(force.size) - without_translations(len(force)))
+    shift = np.linalg.solve(held, force.ravel()).reshape(-1, 3)
+    return np.asarray(shift - shift.mean(axis=0))

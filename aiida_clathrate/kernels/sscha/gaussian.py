@@ -45,7 +45,7 @@ class LatticeModes:
     def force_constants(self) -> Waves:
         """Return Φ(q) without what it does to translations, shape (k, 3n, 3n) [eV/Å²]."""
         force_constants = self.vectors.restrict(self.matrices.force_constants).copy()
-        free = _without_translations(len(self.matrices.crystal.symbols))
+        free = without_translations(len(self.matrices.crystal.symbols))
         force_constants[0] = free @ force_constants[0] @ free
         return force_constants
 
@@ -160,6 +160,7 @@ def _dagger(matrices: Waves) -> Waves:
     return np.swapaxes(matrices, -1, -2).conj()
 
 
-def _without_translations(atoms: int) -> NDArray[np.float64]:
+def without_translations(atoms: int) -> NDArray[np.float64]:
+    """Return the projector onto displacements of a cell that are free of uniform translations, shape (3n, 3n)."""
     translations = np.kron(np.full((atoms, 1), atoms**-0.5), np.eye(3))
     return np.asarray(np.eye(3 * atoms) - translations @ translations.T)

@@ -19,6 +19,7 @@ from aiida_clathrate.kernels.ensemble_arrays import ensemble_from_arrays, matric
 from aiida_clathrate.kernels.io import Arrays, KernelError, Scalars
 from aiida_clathrate.kernels.sscha.averages import Averages, Mean, WaveEnsemble
 from aiida_clathrate.kernels.sscha.gaussian import Gaussian, NotPositiveError
+from aiida_clathrate.kernels.sscha.response import Response
 from aiida_clathrate.kernels.sscha.search import Point, Reason, Search
 from aiida_clathrate.kernels.sscha.settings import Settings
 from aiida_clathrate.kernels.units import MEV_PER_SQRT_FORCE_CONSTANT_OVER_MASS
@@ -27,6 +28,8 @@ from aiida_clathrate.kernels.units import MEV_PER_SQRT_FORCE_CONSTANT_OVER_MASS
 STATUS = {'not positive': 'ERROR_IMAGINARY_FREQUENCIES', 'maximum steps': 'ERROR_NOT_CONVERGED'}
 #: Columns of the trace whose last entry is a scalar result.
 LAST = ('free_energy_error', 'gradient', 'gradient_error', 'force', 'force_error', 'kong_liu')
+#: Arrays at the end.
+ENDS = ('frequencies', 'frequency_errors', 'deviations', 'position_errors')
 
 
 @dataclass(frozen=True)
@@ -61,10 +64,14 @@ class Minimum:
     :param trace: what happened at each step.
     :param averages: at the end.
     :param frequencies: ħω of all q, zero for translations, shape (q, 3n) [meV].
-    :param frequency_errors: standard deviations from those of ⟨∂²V⟩, shape (q, 3n) [meV].
-    :param pressure: tensor, shape (3, 3) [GPa], ``None`` without stresses.
-    :param deviations: by how much each block of the ensemble moves ⟨∂²V⟩, on the whole mesh, shape (b, q, 3n, 3n)
-        [eV/Å²].
+    :param frequency_errors: their standard deviations between minima of ensembles like this, to first order; a shift
+        of order 1/N of the minimum itself is not in them; shape (q, 3n) [meV].
+    :param position_errors: standard deviations of the centroids, shape (n, 3) [Å].
+    :param free_energy_bias: by how much the free energy at the minimum is expected to lie below the true one, because
+        Φ is fitted to the configurations that it is averaged over; of the primitive cell, mostly negative [eV].
+    :param pressure: tensor, its deviations those between minima, shape (3, 3) [GPa], ``None`` without stresses.
+    :param deviations: by how much each block of the ensemble moves the minimum Φ, on the whole mesh, shape
+        (b, q, 3n, 3n) [eV/Å²].
     :param parameters: number of independent parameters of Φ, and of the centroids.
     """
 
@@ -74,6 +81,8 @@ class Minimum:
     averages: Averages
     frequencies: NDArray[np.float64]
     frequency_errors: NDArray[np.float64]
+    position_errors: NDArray[np.float64]
+    free_energy_bias: float
     pressure: Mean | None
     deviations: NDArray[np.complex128]
     parameters: int
@@ -104,17 +113,18 @@ def minimise(
                 points.append(found)
                 evaluations.append(evaluations[-1] + tried)
                 progress(found.averages)
-    return _result(search.waves, points, np.array(evaluations), reason)
+    return _result(search, points, np.array(evaluations), reason)
 
 
-def _result(waves: WaveEnsemble, points: list[Point], evaluations: NDArray[np.int64], reason: Reason) -> Minimum:
+def _result(search: Search, points: list[Point], evaluations: NDArray[np.int64], reason: Reason) -> Minimum:
     """Return all that is known at the last point."""
-    averages = points[-1].averages
+    waves, averages = search.waves, points[-1].averages
     rows = [_row(point.averages) for point in points]
     columns = {name: np.array([row[name] for row in rows]) for name in rows[0]}
     gaussian = averages.gaussian
     origin = gaussian.vectors.origin
-    deviations = waves.invariants.matrices(averages.gradient.deviations)
+    shifts = Response(waves, averages, search.settings.relax_positions).shifts()
+    deviations = waves.invariants.matrices(shifts.coefficients)
     return Minimum(
         replace(points[-1].matrices, level='sscha', temperature=waves.ensemble.temperature),
         reason,
@@ -122,18 +132,18 @@ def _result(waves: WaveEnsemble, points: list[Point], evaluations: NDArray[np.in
         averages,
         gaussian.frequencies[origin],
         frequency_errors(gaussian, deviations)[origin],
-        waves.pressure(averages) if waves.ensemble.stresses is not None else None,
+        np.sqrt((shifts.positions**2).sum(axis=0)),
+        shifts.free_energy_bias,
+        None if shifts.pressure is None else replace(waves.pressure(averages), deviations=shifts.pressure),
         deviations,
         len(waves.invariants),
     )
 
 
 def frequency_errors(gaussian: Gaussian, deviations: NDArray[np.complex128]) -> NDArray[np.float64]:
-    """Return the standard deviations of ħω that those of ⟨∂²V⟩ mean to first order, shape (k, 3n) [meV].
+    """Return the standard deviations of ħω that those of Φ mean to first order, shape (k, 3n) [meV].
 
-    They are those of the next natural-gradient step: what another ensemble of this size would have given.
-
-    :param deviations: of ⟨∂²V⟩ by each block, shape (b, q, 3n, 3n) [eV/Å²].
+    :param deviations: by how much each block moves Φ, shape (b, q, 3n, 3n) [eV/Å²].
     """
     _, vectors = gaussian.modes
     changes = gaussian.vectors.restrict(deviations)
@@ -174,7 +184,7 @@ def run(scalars: Scalars, arrays: Arrays) -> tuple[Scalars, Arrays]:
     pressure = ensemble.matrices.pressure if measured is None else measured[0]
     matrices, held = matrices_to_arrays(replace(minimum.matrices, pressure=pressure))
     trace = {f'trace_{name}': getattr(minimum.trace, name) for name in (part.name for part in fields(Trace))}
-    held |= trace | {name: getattr(minimum, name) for name in ('frequencies', 'frequency_errors', 'deviations')}
+    held |= trace | {name: getattr(minimum, name) for name in ENDS}
     if minimum.pressure is not None:
         held |= {'pressure_tensor': minimum.pressure.value, 'pressure_error': minimum.pressure.error}
     results = matrices | _summary(minimum, len(ensemble)) | {'pressure': pressure}
@@ -207,6 +217,7 @@ def _summary(minimum: Minimum, number: int) -> Scalars:
         'parameters': minimum.parameters,
         'effective_configurations': float(count),
         'free_energy': float(trace.free_energy[-1]),
+        'free_energy_bias': minimum.free_energy_bias,
         'smallest_frequency': softest,
         'smallest_frequency_error': error,
         'pressure_error': pressure_error(minimum.pressure),

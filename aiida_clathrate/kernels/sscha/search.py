@@ -80,7 +80,9 @@ class Search:
         """Return the larger of gradient over error; what is rounding, or forbidden by symmetry, is no gradient."""
         means = [averages.gradient] + [averages.force] * self.settings.relax_positions
         smallest = ROUNDING * stiffness(averages)
-        return max(norm / error if norm > smallest else 0.0 for norm, error in (mean.norm for mean in means))
+        norms = [mean.norm for mean in means]
+        # Errors vanish where the forces are harmonic.
+        return max(norm / max(error, smallest) if norm > smallest else 0.0 for norm, error in norms)
 
     def next(self, points: list[Point]) -> tuple[Point | None, int, Reason | None]:
         """Return the next point if there is one, how many were tried, and why it is the last one if it is."""

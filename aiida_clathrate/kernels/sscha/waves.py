@@ -57,6 +57,15 @@ class WaveVectors:
         full[..., self.kept, :, :] = matrices
         return full
 
+    def real_space(self, matrices: Waves) -> NDArray[np.float64]:
+        """Return N⁻¹ Σ_q M(q) exp(−i q·R), real, shape (N, ...), from M of the wave vectors kept, shape (k, ...)."""
+        angles = 2 * np.pi * supercell_indices(self.mesh) @ mesh_points(self.mesh)[self.kept].T
+        flat, factors = matrices.reshape(len(self.kept), -1), self.weights / self.cells
+        summed = (factors * np.cos(angles)) @ flat.real
+        if not self.real:
+            summed += (factors * np.sin(angles)) @ flat.imag
+        return np.asarray(summed.reshape(self.cells, *matrices.shape[1:]))
+
     @property
     def origin(self) -> NDArray[np.int64]:
         """Return where q or −q is among those kept, for every q of the mesh, shape (q,)."""
