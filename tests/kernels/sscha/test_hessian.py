@@ -177,19 +177,21 @@ def test_errors_are_those_of_a_jackknife(crystal, mesh, fourth_order):
 
 
 def test_auxiliary_errors():
-    """Those of ⟨∂²V⟩ of the oscillator: the scatter of −⟨Υu f⟩ over its pairs."""
-    ensemble, _, reduced = oscillator(4000)
-    result = hessian(ensemble, settings=HessianSettings(blocks=200, fourth_order=False))
+    """Those of ⟨∂²V⟩ from two blocks: half the difference of what the halves of the ensemble say."""
+    ensemble = population(triclinic(), (1, 1, 1))
+    result = hessian(ensemble, settings=HessianSettings(blocks=2, fourth_order=False))
+    masses = np.repeat(ensemble.crystal.masses, 3)
     gaussian = Gaussian(ensemble.matrices, ensemble.temperature)
-    distance = (ensemble.displacements[:, 0] - ensemble.displacements[:, 1])[::2]
-    beyond = (ensemble.forces[::2, 0] - ensemble.forces[1::2, 0]) / 2 + ensemble.matrices.force_constants[
-        0, 0, 0
-    ].real * distance
-    scatter = (distance * beyond).std(axis=0) / np.sqrt(2000) * reduced / gaussian.variances[0, -1]
-    expected = HBAR_SQUARED * 1e6 / reduced * scatter / (2 * gaussian.frequencies[0, -1])
-    found = result.auxiliary_errors[0, 3:]
-    # The three modes are degenerate, so which mixture of them is one is open.
-    assert np.sqrt((found**2).mean()) == pytest.approx(np.sqrt((expected**2).mean()), rel=0.3)
+    waves = ensemble.displacements.reshape(-1, 6) @ gaussian.inverse_covariance[0].T
+    pulls = (ensemble.forces - ensemble.forces.mean(axis=1, keepdims=True)).reshape(-1, 6)
+    products = np.einsum(
+        'ca,cb->cab', waves, pulls + ensemble.displacements.reshape(-1, 6) @ real_space(ensemble.matrices)
+    )
+    difference = -(products[:100].mean(axis=0) - products[100:].mean(axis=0)) / np.sqrt(np.outer(masses, masses))
+    frequencies, vectors = ensemble.matrices.modes
+    shifts = np.einsum('am,ab,bm->m', vectors[0].conj(), difference, vectors[0]).real
+    expected = 1e6 * HBAR_SQUARED * np.abs(shifts[3:]) / 2 / (2 * frequencies[0, 3:])
+    np.testing.assert_allclose(result.auxiliary_errors[0, 3:], expected, rtol=1e-6)
 
 
 def test_folding():
