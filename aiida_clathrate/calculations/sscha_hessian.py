@@ -52,7 +52,8 @@ class SschaHessianCalculation(KernelCalculation):
             'frequency_errors',
             valid_type=orm.ArrayData,
             help='`frequencies` of the Hessian and their standard deviations `frequency_errors`; `auxiliary_errors` of '
-            'the auxiliary frequencies as this ensemble alone would give them; all (q, 3n) [meV].',
+            'the auxiliary frequencies as this ensemble alone would give them; all (q, 3n) [meV]. `deviations` of the '
+            'Hessian by each block of the ensemble (b, q, 3n, 3n) [eV/Å²].',
         )
         spec.default_output_node = 'output_parameters'
         spec.exit_code(410, 'ERROR_NOT_CONVERGED', message='The sum of the bubbles did not converge: {message}')

@@ -9,7 +9,7 @@ from aiida_clathrate.kernels import io
 from aiida_clathrate.kernels.ensemble_arrays import matrices_from_arrays
 from aiida_clathrate.parsers.base import KernelParser
 
-ERRORS = ('frequencies', 'frequency_errors', 'auxiliary_errors')
+ERRORS = ('frequencies', 'frequency_errors', 'auxiliary_errors', 'deviations')
 
 
 class SschaHessianParser(KernelParser):

@@ -8,11 +8,8 @@ is solved for all rows of T at once, with the symmetry of the crystal imposed ex
 
 from __future__ import annotations
 
-import resource
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import numpy as np
 import torch
@@ -26,12 +23,19 @@ from aiida_clathrate.kernels.sscha import block_lanczos
 from aiida_clathrate.kernels.sscha.averages import WaveEnsemble, kong_liu
 from aiida_clathrate.kernels.sscha.bubble import Bubble, bubble
 from aiida_clathrate.kernels.sscha.gaussian import Gaussian
-from aiida_clathrate.kernels.sscha.hessian_errors import auxiliary_deviations, frequency_errors, hessian_deviations
+from aiida_clathrate.kernels.sscha.hessian_errors import (
+    auxiliary_deviations,
+    frequency_errors,
+    hessian_deviations,
+    symmetric_deviations,
+)
+from aiida_clathrate.kernels.sscha.hessian_result import HessianResult
 from aiida_clathrate.kernels.sscha.hessian_settings import PREFIX, HessianSettings
 from aiida_clathrate.kernels.sscha.samples import Samples, samples
 from aiida_clathrate.kernels.sscha.tensor_symmetry import TensorSymmetry, tensor_symmetry
 from aiida_clathrate.kernels.sscha.triples import Tensors
 from aiida_clathrate.kernels.symmetry import symmetry_violation
+from aiida_clathrate.kernels.torch_device import chosen_device, limited_threads, peak_memory
 
 #: Products of waves that are held at a time: what the caches of a processor hold, and what fills a GPU [bytes].
 CHUNKS = {'cpu': 2**22, 'cuda': 2**31}
@@ -39,43 +43,6 @@ CHUNKS = {'cpu': 2**22, 'cuda': 2**31}
 SYMMETRY_TOLERANCE = 1e-5
 #: Blocks that the solver can hold beside its basis.
 WORKING_BLOCKS = 8
-
-
-@dataclass(frozen=True)
-class HessianResult:
-    """The Hessian of the free energy with its errors.
-
-    :param matrices: H(q), of level ``hessian``.
-    :param third_order: H(q) without the fourth-order vertex.
-    :param frequency_errors: standard deviation of ħω of ``matrices`` by the sampling of T and M, for given auxiliary
-        matrices and without the bias of a finite sample, shape (q, 3n) [meV].
-    :param auxiliary_errors: that of the frequencies of ⟨∂²V⟩ as this ensemble gives it, shape (q, 3n) [meV].
-    :param kong_liu: effective over real size of the ensemble.
-    :param numerical_error: bound of the numerical error of the correction H − Φ, relative to its largest element.
-    :param residual: largest relative residual of the linear problems.
-    :param iterations: how many times the fourth order was applied; 0 without it.
-    :param smallest_eigenvalue: of 1 − M G: not positive where the noise of M decides, or where the matrices do not
-        minimise the free energy; ``None`` without fourth order.
-    :param seconds: wall time.
-    :param peak_memory: of the process, or of the GPU [GB].
-    """
-
-    matrices: DynamicalMatrices
-    third_order: DynamicalMatrices
-    frequency_errors: NDArray[np.float64]
-    auxiliary_errors: NDArray[np.float64]
-    kong_liu: float
-    numerical_error: float
-    residual: float
-    iterations: int
-    smallest_eigenvalue: float | None
-    seconds: float
-    peak_memory: float
-
-    @property
-    def frequencies(self) -> NDArray[np.float64]:
-        """Return ħω of the Hessian, negative where imaginary, shape (q, 3n) [meV]."""
-        return self.matrices.modes[0]
 
 
 def hessian(
@@ -90,8 +57,8 @@ def hessian(
     """
     settings, start = settings or HessianSettings(), time.perf_counter()
     gaussian, weights = _weighted(ensemble, matrices, settings)
-    with _threads(settings.threads):
-        device = _device(settings)
+    with limited_threads(settings.threads):
+        device = chosen_device(settings.device)
         data = _samples(ensemble, gaussian, weights, device, settings)
         symmetry = tensor_symmetry(gaussian.matrices.crystal, data.triples, data.displacements)
         pairs = bubble(gaussian, data.triples, device)
@@ -106,18 +73,21 @@ def hessian(
         solution = [-part.reshape(tensor.shape) for part, tensor in zip(found.rows, right, strict=True)]
         moved = hessian_deviations(data, pairs.from_modes(solution), inverse, settings.fourth_order, settings.blocks)
         full, bare = (_corrected(gaussian, data, forms) for forms in (found.forms, third))
+        moved = symmetric_deviations(full, moved)
+        auxiliary = symmetric_deviations(gaussian.matrices, auxiliary_deviations(data, settings.blocks))
         return HessianResult(
             full,
             bare,
             frequency_errors(full, moved),
-            frequency_errors(gaussian.matrices, auxiliary_deviations(data, settings.blocks)),
+            frequency_errors(gaussian.matrices, auxiliary),
+            moved,
             kong_liu(weights),
             found.error,
             found.residual,
             found.iterations,
             found.smallest_eigenvalue if settings.fourth_order else None,
             time.perf_counter() - start,
-            _peak_memory(settings),
+            peak_memory(device),
         )
 
 
@@ -165,7 +135,7 @@ def _samples(
     if len(data) < settings.blocks:
         raise ValueError(
             f'ensemble: {len(data)} independent configurations (pairs ±u count once) are fewer than the '
-            f'{settings.blocks} blocks for the errors; draw more'
+            f'{settings.blocks} blocks for the errors; draw more, or give fewer `blocks`'
         )
     return data
 
@@ -208,31 +178,6 @@ def _corrected(gaussian: Gaussian, data: Samples, forms: list[torch.Tensor]) -> 
     )
 
 
-def _device(settings: HessianSettings) -> torch.device:
-    if settings.device == 'cuda':
-        if not torch.cuda.is_available():
-            raise ValueError('device: there is no CUDA device here; give cpu')
-        torch.cuda.reset_peak_memory_stats()
-    return torch.device(settings.device)
-
-
-def _peak_memory(settings: HessianSettings) -> float:
-    if settings.device == 'cuda':
-        return torch.cuda.max_memory_allocated() / 1e9
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / 1e9
-
-
-@contextmanager
-def _threads(number: int) -> Iterator[None]:
-    """Let torch use this many threads."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(number)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)
-
-
 def run(scalars: Scalars, arrays: Arrays) -> tuple[Scalars, Arrays]:
     """Run the kernel on the contents of a run folder.
 
@@ -248,18 +193,8 @@ def run(scalars: Scalars, arrays: Arrays) -> tuple[Scalars, Arrays]:
     held, stored = matrices_to_arrays(result.matrices)
     names = ('kong_liu', 'numerical_error', 'residual', 'iterations', 'smallest_eigenvalue', 'seconds', 'peak_memory')
     held |= {name: getattr(result, name) for name in names}
-    held |= {'configurations': len(ensemble), 'warnings': warnings(result)}
-    stored |= {name: getattr(result, name) for name in ('frequencies', 'frequency_errors', 'auxiliary_errors')}
+    held |= {'configurations': len(ensemble), 'warnings': result.warnings}
+    stored |= {
+        name: getattr(result, name) for name in ('frequencies', 'frequency_errors', 'auxiliary_errors', 'deviations')
+    }
     return held, stored | {'third_order_force_constants': result.third_order.force_constants}
-
-
-def warnings(result: HessianResult) -> list[str]:
-    """Return what to know about a result before it is believed."""
-    smallest = result.smallest_eigenvalue
-    if smallest is None or smallest > 0:
-        return []
-    return [
-        f'1 − MG has the eigenvalue {smallest:.2g}, none of a sum of bubbles that converges: the ensemble is too small '
-        'for the fourth order, or its matrices do not minimise the free energy; draw more configurations from those '
-        'that do, or use the third order alone'
-    ]

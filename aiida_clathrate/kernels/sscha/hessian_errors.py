@@ -53,24 +53,28 @@ def auxiliary_deviations(samples: Samples, blocks: int) -> NDArray[np.complex128
     return _deviations(samples, moved)
 
 
+def symmetric_deviations(matrices: DynamicalMatrices, deviations: NDArray[np.complex128]) -> NDArray[np.complex128]:
+    """Return deviations with the symmetry of the crystal, so scaled that the sum of their squares is the variance."""
+    count = len(deviations)
+    return np.asarray(np.sqrt(count / (count - 1)) * project(matrices.crystal, matrices.mesh, deviations))
+
+
 def frequency_errors(matrices: DynamicalMatrices, deviations: NDArray[np.complex128]) -> NDArray[np.float64]:
     """Return the standard deviation of ħω of every mode, zero for the translations, shape (q, 3n) [meV].
 
     To first order: where it exceeds the frequency itself, only the sign of ω² is in doubt, not its error.
 
-    :param deviations: of the force constants by each block, shape (blocks, q, 3n, 3n) [eV/Å²].
+    :param deviations: of ``symmetric_deviations``, shape (blocks, q, 3n, 3n) [eV/Å²].
     """
     frequencies, vectors = matrices.modes
     translations = acoustic_modes(vectors[0], matrices.crystal.masses)
-    symmetric = project(matrices.crystal, matrices.mesh, deviations)
     scaled = vectors / np.repeat(np.sqrt(matrices.crystal.masses), 3)[:, None]
-    shifts = ((symmetric @ scaled) * scaled.conj()).sum(axis=-2).real
+    shifts = ((deviations @ scaled) * scaled.conj()).sum(axis=-2).real
     slopes = np.zeros_like(frequencies)
     vibrations = np.ones(frequencies.shape, dtype=bool)
     vibrations[0, translations] = False
     slopes[vibrations] = MEV_PER_SQRT_FORCE_CONSTANT_OVER_MASS**2 / (2 * np.abs(frequencies[vibrations]))
-    count = len(deviations)
-    return np.asarray(slopes * np.sqrt(count / (count - 1) * (shifts**2).sum(axis=0)))
+    return np.asarray(slopes * np.sqrt((shifts**2).sum(axis=0)))
 
 
 def block_slices(count: int, blocks: int) -> list[slice]:
