@@ -7,7 +7,7 @@ that is there, apart from what is explicit,
 
     ∂⟨O⟩/∂x = cov(O, ∂ ln ρ),   K = cov((y ⊗ δf, δf), ∂ ln ρ) + (1, −Φ),   δf = f + Φu:
 
-third and fourth derivatives of the averaged potential times the bubble. Terms that vanish at the minimum are left out.
+third and fourth derivatives of the averaged potential times the bubble.
 
 The same covariances say by how much the sampled free energy at its own minimum lies below the true one, because Φ is
 fitted to the configurations that are averaged over: E[δF' δx] + ½ E[δx F'' δx], of order 1/N.
@@ -95,13 +95,12 @@ class Response:
 
         Between mass-weighted modes both multiply each element by a number.
         """
-        gaussian, invariants, size = self.averages.gaussian, self.waves.invariants, len(self.waves.invariants)
+        gaussian, size = self.averages.gaussian, len(self.waves.invariants)
         root, vectors = np.repeat(np.sqrt(gaussian.matrices.crystal.masses), 3)[:, None], gaussian.vectors
         bubble, maps = pair_response(gaussian), np.zeros((2, size, size))
-        for k, point in enumerate(gaussian.matrices.qpoints[vectors.kept]):
+        for k in range(len(vectors.kept)):
             modes, variances = gaussian.modes[1][k] / root, gaussian.variances[k]
-            basis = invariants.at(point)
-            elements = modes.conj().T @ (basis.real if vectors.real else basis) @ modes
+            elements = modes.conj().T @ self._basis(k) @ modes
             for index, factors in enumerate((2 * bubble[k, :, k], np.outer(variances, variances))):
                 weighted = vectors.weights[k] / vectors.cells * factors * elements
                 maps[index] += (weighted.reshape(size, -1).conj() @ elements.reshape(size, -1).T).real
@@ -111,8 +110,35 @@ class Response:
     def jacobian(self) -> NDArray[np.float64]:
         """Return K, shape (p + m, p + m)."""
         stiffness = self.frame.T @ self.averages.gaussian.force_constants[0].real @ self.frame
-        direct = block_diag(np.eye(len(self.waves.invariants)), -stiffness)
+        direct = block_diag(np.eye(len(self.waves.invariants)) + self._turned, -stiffness)
+        direct[: len(self._turned), len(self._turned) :] = self._pushed
         return np.asarray(direct + self._derivatives[: len(direct)])
+
+    @cached_property
+    def _turned(self) -> NDArray[np.float64]:
+        """Return the change of y ⊗ δf with y, −Υ ∂Ψ g, which vanishes at the minimum, shape (p, p)."""
+        gaussian, invariants = self.averages.gaussian, self.waves.invariants
+        gradient = gaussian.vectors.restrict(invariants.matrices(self.averages.gradient.value))
+        result = np.zeros((len(invariants), len(invariants)))
+        for k in range(len(gradient)):
+            basis = self._basis(k).reshape(len(invariants), -1)
+            covariances = (self.maps[0].T @ basis).reshape(-1, *gradient.shape[1:])
+            changes = (gaussian.inverse_covariance[k] @ covariances @ gradient[k]).reshape(len(invariants), -1)
+            result -= gaussian.vectors.weights[k] / gaussian.vectors.cells * (basis.conj() @ changes.T).real
+        return result
+
+    @cached_property
+    def _pushed(self) -> NDArray[np.float64]:
+        """Return the change of y ⊗ δf with the centroids, −Υ ∂R ⊗ ⟨f⟩, which vanishes at the minimum, shape (p, m)."""
+        scaled = self.averages.gaussian.inverse_covariance[0].real @ self.frame
+        products = np.einsum('am,b->mab', scaled, self.averages.force.value.ravel())
+        return -np.asarray(np.einsum('pab,mab->pm', self._basis(0).real, products))
+
+    def _basis(self, k: int) -> Waves:
+        """Return the basis at a wave vector kept, real where waves are, shape (p, 3n, 3n)."""
+        gaussian = self.averages.gaussian
+        basis = self.waves.invariants.at(gaussian.matrices.qpoints[gaussian.vectors.kept[k]])
+        return basis.real.copy() if gaussian.vectors.real else basis
 
     @cached_property
     def _derivatives(self) -> NDArray[np.float64]:

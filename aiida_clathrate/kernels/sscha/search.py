@@ -85,22 +85,23 @@ class Search:
         return max(norm / max(error, smallest) if norm > smallest else 0.0 for norm, error in norms)
 
     def next(self, points: list[Point]) -> tuple[Point | None, int, Reason | None]:
-        """Return the next point if there is one, how many were tried, and why it is the last one if it is."""
+        """Return the next point if there is one, how many evaluations it took, and why it is the last one if it is."""
         last, settings = points[-1], self.settings
-        step, length, obstacle = self.mixed(points), settings.step, None
-        for tried in range(1, MAX_SHORTENINGS + 1):
+        step, length, obstacle, tried = self.mixed(points), settings.step, None, 0
+        for _ in range(MAX_SHORTENINGS):
             try:
                 found = self.point(self.matrices(last, last.variables + length * step))
             except NotPositiveError:
                 step, length, obstacle = last.step, 0.5 * length, obstacle or 'not positive'
                 continue
+            tried += 1
             ratio = found.averages.kong_liu
             if ratio >= settings.kong_liu_ratio:
                 used_up = obstacle == 'kong-liu' and length < SHORTEST * settings.step
                 return found, tried, 'kong-liu' if used_up else None
             length *= self.shortening(last.averages, found.averages)
             obstacle = 'kong-liu'
-        return None, MAX_SHORTENINGS, 'kong-liu' if obstacle == 'kong-liu' else 'not positive'
+        return None, tried, 'kong-liu' if obstacle == 'kong-liu' else 'not positive'
 
     def shortening(self, start: Averages, end: Averages) -> float:
         """Return by how much to shorten a step so that the ensemble just bears it.
