@@ -74,7 +74,7 @@ def test_result(python, cores):
     np.testing.assert_allclose(third, direct.third_order.force_constants, atol=1e-9)
     assert np.abs(third - found.force_constants).max() > 1e-4
     errors = outputs['frequency_errors']
-    assert sorted(errors.get_arraynames()) == ['auxiliary_errors', 'frequencies', 'frequency_errors']
+    assert sorted(errors.get_arraynames()) == ['auxiliary_errors', 'deviations', 'frequencies', 'frequency_errors']
     np.testing.assert_allclose(errors.get_array('frequencies'), direct.frequencies, atol=1e-6)
     np.testing.assert_allclose(errors.get_array('frequency_errors'), direct.frequency_errors, atol=1e-6)
     scalars = outputs['output_parameters'].get_dict()
