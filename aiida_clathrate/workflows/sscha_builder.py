@@ -10,6 +10,7 @@ from aiida_quantumespresso.workflows.protocols.utils import recursive_merge
 from aiida_clathrate.kernels.crystal import Crystal
 from aiida_clathrate.kernels.ensemble import supercell_crystal
 from aiida_clathrate.kernels.meshes import mesh_from_distance
+from aiida_clathrate.kernels.sscha.hessian_settings import HessianSettings
 from aiida_clathrate.workflows.relax_phonon_builder import mesh_node
 
 PwBaseWorkChain = WorkflowFactory('quantumespresso.pw.base')
@@ -87,9 +88,10 @@ def get_builder(
         builder[name] = node(inputs[name])
     for name, node in FORCES_PORTS.items():
         builder.forces[name] = node(inputs[name])
-    for name in ('minimisation', 'hessian'):
+    blocks = {'blocks': min(HessianSettings.blocks, inputs['hessian_configurations'] // 2)}
+    for name, defaults in (('minimisation', {}), ('hessian', blocks)):
         builder[name].code = python_code
-        builder[name].parameters = orm.Dict(inputs[name])
+        builder[name].parameters = orm.Dict(defaults | inputs[name])
         builder[name].metadata.options = kernel_options or {}
     if calculator_code is not None:
         builder.forces.pop('pw', None)

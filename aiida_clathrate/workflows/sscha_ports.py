@@ -10,6 +10,7 @@ from aiida.plugins import CalculationFactory, WorkflowFactory
 from aiida_clathrate.data.dynamical_matrix import DynamicalMatrixData
 from aiida_clathrate.data.force_ensemble import ForceEnsembleData
 from aiida_clathrate.kernels.fourier import restrict
+from aiida_clathrate.kernels.sscha.hessian_settings import HessianSettings
 from aiida_clathrate.kernels.sscha.start import SOFTEST
 
 ForcesWorkChain = WorkflowFactory('clathrate.forces')
@@ -131,7 +132,7 @@ def validate_inputs(inputs, _):
                 restrict(inputs[name].to_kernel(), tuple(inputs['supercell']))
             except ValueError as error:
                 return f'supercell and {name}: {error}'
-    return check_cell(inputs) or check_ensemble(inputs) or check_start(inputs)
+    return check_cell(inputs) or check_ensemble(inputs) or check_start(inputs) or check_blocks(inputs)
 
 
 def check_cell(inputs):
@@ -174,6 +175,20 @@ def check_start(inputs):
         ours, theirs = (inputs[name].base.attributes for name in ('dynamical_matrices', 'auxiliary_matrices'))
         if ours.get('symbols') != theirs.get('symbols'):
             return f'auxiliary_matrices: are of {theirs.get("formula")}, not of {ours.get("formula")}'
+    return None
+
+
+def check_blocks(inputs):
+    """Refuse a Hessian whose population is too small for the blocks of its errors, before it has cost anything."""
+    if 'hessian' not in inputs or 'parameters' not in inputs['hessian']:
+        return None
+    blocks = HessianSettings.from_scalars(inputs['hessian']['parameters'].get_dict()).blocks
+    pairs = inputs['hessian_configurations'].value // 2
+    if pairs < blocks:
+        return (
+            f'hessian_configurations: {2 * pairs} are {pairs} pairs, fewer than the {blocks} blocks for the errors; give '
+            f'at least {2 * blocks}, or `blocks` in hessian.parameters'
+        )
     return None
 
 
