@@ -186,8 +186,8 @@ def check_blocks(inputs):
     pairs = inputs['hessian_configurations'].value // 2
     if pairs < blocks:
         return (
-            f'hessian_configurations: {2 * pairs} are {pairs} pairs, fewer than the {blocks} blocks for the errors; give '
-            f'at least {2 * blocks}, or `blocks` in hessian.parameters'
+            f'hessian_configurations: {2 * pairs} are {pairs} pairs, fewer than the {blocks} blocks for the errors; '
+            f'give at least {2 * blocks}, or fewer `blocks` in hessian.parameters'
         )
     return None
 
