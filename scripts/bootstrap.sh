@@ -12,6 +12,7 @@ cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
 purpose=${1:?usage: scripts/bootstrap.sh demo|tests|dev}
 log=build/bootstrap.log
+torch=2.13.0
 mkdir -p build
 : > "$log"
 
@@ -95,6 +96,11 @@ install_package() {
     key=$(cat pyproject.toml scripts/bootstrap.sh | sha256sum | cut -c 1-16)
     [ "$(cat "$stamp" 2> /dev/null)" != "$key" ] || return 0
     [ "$purpose" = demo ] || target=".[$purpose]"
+    # Of its own accord pip takes the newest torch, which brings gigabytes for graphics cards.
+    if ! .venv/bin/python -c 'import torch' 2> /dev/null; then
+        say "Installing torch $torch"
+        quietly .venv/bin/python -m pip install --no-input --disable-pip-version-check --progress-bar off "torch==$torch"
+    fi
     say 'Installing the package and what it depends on (up to a few minutes on a slow line)'
     quietly .venv/bin/python -m pip install --no-input --disable-pip-version-check --progress-bar off -e "$target"
     echo "$key" > "$stamp"
