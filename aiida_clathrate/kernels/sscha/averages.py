@@ -230,23 +230,22 @@ class WaveEnsemble:
     def _gradient(self, gaussian: Gaussian, weights: NDArray[np.float64], terms: Terms) -> Mean:
         pairs = list(zip(terms.scaled, terms.residual, strict=True))
         sums = np.array([[(weights[b, None] * r[b]).T @ f[b].conj() for r, f in pairs] for b in self.blocks])
-        # The mean displacement of a finite sample is not zero and would bring in the mean force.
-        sums[:, 0] -= self._disconnected(weights, terms.scaled[0], terms.residual[0])
+        sums[:, 0] -= self._disconnected(weights, terms)
         free = without_translations(sums.shape[-1] // 3)
         sums[:, 0] = free @ sums[:, 0] @ free
         return self.mean(weights, self.invariants.coefficients(gaussian.vectors.extend(sums)))
 
-    def _disconnected(self, weights: NDArray[np.float64], scaled: Waves, residual: Waves) -> Waves:
-        """Return what ⟨Υu⟩ ⊗ ⟨δf⟩ adds to the sums of each block, shape (b, 3n, 3n)."""
-        total = weights.sum()
-        mean_scaled, mean_force = weights @ scaled / total, weights @ residual.conj() / total
-        parts = []
-        for block in self.blocks:
-            here, norm = weights[block], weights[block].sum()
-            left, right = here @ scaled[block], here @ residual[block].conj()
-            outer = np.outer(left, mean_force) + np.outer(mean_scaled, right) - norm * np.outer(mean_scaled, mean_force)
-            parts.append(outer)
-        return np.array(parts)
+    def _disconnected(self, weights: NDArray[np.float64], terms: Terms) -> NDArray[np.float64]:
+        """Return what ⟨Υu⟩ ⊗ ⟨δf⟩ adds to the sums of each block, shape (b, 3n, 3n).
+
+        The mean displacement of a finite sample is not zero where symmetry lets it be, and brings in the mean force.
+        """
+        crystal, norms = self.ensemble.crystal, np.array([weights[block].sum() for block in self.blocks])
+        sums = [self.block_sums(weights, waves[0].real) for waves in (terms.scaled, terms.residual)]
+        left, right = (invariant_vectors(crystal, each.reshape(len(norms), -1, 3)).reshape(each.shape) for each in sums)
+        scaled, force = left.sum(axis=0) / norms.sum(), right.sum(axis=0) / norms.sum()
+        outer = left[:, :, None] * force + scaled[:, None] * right[:, None, :]
+        return np.asarray(outer - norms[:, None, None] * np.outer(scaled, force))
 
     def _force(self, gaussian: Gaussian, weights: NDArray[np.float64], residual: Waves) -> Mean:
         crystal, cells = gaussian.matrices.crystal, gaussian.vectors.cells
