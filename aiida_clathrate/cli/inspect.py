@@ -73,7 +73,7 @@ def cmd_plot(node, kind, output, smearing, width, harmonic, references):
     """Draw what NODE (a pk or uuid) holds, and write the numbers of the figure beside it as JSON and CSV."""
     try:
         content = Content.gather(node)
-        compared = Content() if harmonic is None else Content.gather(harmonic)
+        compared = None if harmonic is None else Content.gather(harmonic)
         kinds = content.kinds() if kind in (None, 'all') else [kind]
         if not kinds:
             raise ValueError(f'node {node.pk} has nothing to draw')

@@ -33,15 +33,18 @@ NEEDS = {
 
 @dataclass(frozen=True)
 class Content:
-    """What a node, or the outputs and inputs of a process, have to draw."""
+    """What a node, or the outputs and inputs of a process, have to draw.
+
+    :param harmonic: what is drawn in grey to compare with, unless something else is asked for.
+    """
 
     dispersion: Dispersion | None = None
     dos: PhononDos | None = None
     couplings: ModeCouplings | None = None
     superconductivity: Superconductivity | None = None
     course: sscha.Course | None = None
-    harmonic: Dispersion | None = None
     measured: MeasuredModes | None = None
+    harmonic: Content | None = None
 
     @classmethod
     def gather(cls, node: orm.Node) -> Content:
@@ -54,8 +57,30 @@ class Content:
             creator = node.creator if content.superconductivity is not None else None
             return content if creator is None else content.completed(creator.inputs)
         if sscha.is_sscha(node):
-            return cls(**sscha.content(node))
-        return cls().completed(node.outputs).completed(node.inputs)
+            return cls.anharmonic(sscha.content(node))
+        content = cls().completed(node.outputs).completed(node.inputs)
+        chain = sscha.called(node)
+        return content if chain is None else cls.with_anharmonic(content, node, chain)
+
+    @classmethod
+    def anharmonic(cls, found: dict[str, Any]) -> Content:
+        """Return the content of an ``SschaWorkChain``."""
+        harmonic = found.pop('harmonic', None)
+        return cls(**found, harmonic=None if harmonic is None else cls(dispersion=harmonic))
+
+    @classmethod
+    def with_anharmonic(cls, content: Content, node: orm.ProcessNode, chain: orm.ProcessNode) -> Content:
+        """Return the anharmonic content of a work chain with T_c, the harmonic one beside it to compare with.
+
+        :param content: harmonic.
+        :param chain: the ``SschaWorkChain`` that it has called.
+        """
+        levels = [node.inputs.anharmonic_modes.value] if 'anharmonic_modes' in node.inputs else []
+        found = cls.anharmonic(sscha.content(chain, levels or ('hessian', 'auxiliary')))
+        if 'anharmonic' not in node.outputs:
+            return replace(content, course=found.course)
+        harmonic = replace(content, dispersion=found.harmonic.dispersion if found.harmonic else content.dispersion)
+        return replace(found.completed(node.outputs.anharmonic), harmonic=harmonic)
 
     def completed(self, nodes: Any) -> Content:
         """Return this content with what it lacks taken from inputs or outputs."""
@@ -106,14 +131,14 @@ def matrices(node: orm.Node) -> dict[str, Any]:
 def draw(
     kind: str,
     content: Content,
-    compared: Content,
+    compared: Content | None,
     smearing: int | None,
     width: float | None,
     references: Sequence[Reference],
 ) -> Plot:
     """Return a figure.
 
-    :param compared: phonons drawn in grey dashes.
+    :param compared: phonons drawn in grey dashes; the harmonic ones of ``content`` by default.
     :param smearing: index of the broadening of the couplings; by default the one from which T_c was calculated.
     :param width: of the lines of α²F [meV]; that of the figure by default.
     :param references: T_c found by others.
@@ -125,15 +150,16 @@ def draw(
     missing = [name for name in NEEDS[kind] if getattr(content, name) is None]
     if missing:
         raise ValueError(f'{kind}: the node has no {" and no ".join(missing)}; it has the data of: {content.kinds()}')
+    compared = compared or content.harmonic or Content()
     couplings, index = content.couplings, smearing_index(content, smearing)
     alpha2f = None if couplings is None else couplings.spectral(index)
     match kind:
         case 'overview':
-            args = (content.dispersion, content.dos, couplings, index, compared.dispersion, width)
+            args = (content.dispersion, content.dos, couplings, index, compared.dispersion, width, content.measured)
             return overview.draw_overview(*args)
         case 'dispersion':
-            harmonic = compared.dispersion or content.harmonic
-            return dispersion.draw_dispersion(content.dispersion, harmonic, couplings, index, content.measured)
+            args = (content.dispersion, compared.dispersion, couplings, index, content.measured)
+            return dispersion.draw_dispersion(*args)
         case 'minimisation':
             course = content.course
             return draw_minimisation(course.traces, course.configurations, course.settings)
@@ -141,7 +167,8 @@ def draw(
             harmonic = None if compared.couplings is None else compared.couplings.spectral(index)
             return spectral.draw_spectral(alpha2f, content.dos, harmonic, width)
         case 'critical-temperature':
-            return critical_temperature.draw_critical_temperature(content.superconductivity, references)
+            result = content.superconductivity
+            return critical_temperature.draw_critical_temperature(result, references, compared.superconductivity)
         case 'gap':
             return gap.draw_gap(content.superconductivity)
     return sensitivity.draw_sensitivity(content.superconductivity, alpha2f, width)

@@ -9,14 +9,15 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from aiida import orm
 
+    from aiida_clathrate.kernels.dynamical_matrix import DynamicalMatrices
     from aiida_clathrate.kernels.figures.dispersion import MeasuredModes
     from aiida_clathrate.kernels.sscha.minimisation import Trace
     from aiida_clathrate.kernels.sscha.settings import Settings
 
 WORKCHAIN = 'aiida.workflows:clathrate.sscha'
 MINIMISATION = 'aiida.calculations:clathrate.sscha_minimisation'
-#: Matrices of the work chain, that which says most first.
-MATRICES = ('interpolated_hessian', 'hessian_matrices', 'interpolated_auxiliary', 'auxiliary_matrices')
+#: Output with the errors of the modes at the wave vectors of the supercell.
+ERRORS = {'hessian': 'frequency_errors', 'auxiliary': 'trace'}
 
 Table = tuple[list[str], list[list[str]]]
 
@@ -40,15 +41,23 @@ def is_sscha(node: orm.Node) -> bool:
     return node.process_type == WORKCHAIN
 
 
-def content(node: orm.ProcessNode) -> dict[str, Any]:
-    """Return what an ``SschaWorkChain`` has to draw, finished or not, by the names of the fields of ``Content``."""
+def called(node: orm.ProcessNode) -> orm.ProcessNode | None:
+    """Return the ``SschaWorkChain`` that a work chain has called last."""
+    found = [child for child in node.called if is_sscha(child)]
+    return max(found, key=lambda child: child.pk) if found else None
+
+
+def content(node: orm.ProcessNode, levels: Sequence[str] = ('hessian', 'auxiliary')) -> dict[str, Any]:
+    """Return what an ``SschaWorkChain`` has to draw, finished or not, by the names of the fields of ``Content``.
+
+    :param levels: of the phonons, the first that there is.
+    """
     found: dict[str, Any] = {}
     if minimisations := finished_minimisations(node):
         found['course'] = course(minimisations)
-    present = [label for label in MATRICES if label in node.outputs]
-    if present:
-        found |= phonons(node, present[0])
-    return found
+    labels = [label for level in levels for label in (f'interpolated_{level}', f'{level}_matrices')]
+    present = [label for label in labels if label in node.outputs]
+    return found | phonons(node, present[0]) if present else found
 
 
 def finished_minimisations(node: orm.ProcessNode) -> list[orm.CalcJobNode]:
@@ -93,30 +102,36 @@ def course_of(trace: orm.ArrayData) -> Course:
 
 
 def phonons(node: orm.ProcessNode, label: str) -> dict[str, Any]:
-    """Return the dispersion of an output, the harmonic one on the same path, and the errors of the Hessian."""
+    """Return dispersion and density of states of an output, the dispersion of the harmonic input, and the errors."""
     from aiida_clathrate.kernels.dispersion import band_path, dispersion
+    from aiida_clathrate.kernels.phonon_dos import phonon_dos
 
     matrices = node.outputs[label].to_kernel()
     path = band_path(matrices.crystal)
-    found: dict[str, Any] = {'dispersion': dispersion(matrices, path=path)}
+    found: dict[str, Any] = {'dispersion': dispersion(matrices, path=path), 'dos': phonon_dos(matrices)}
     if 'dynamical_matrices' in node.inputs:
         found['harmonic'] = dispersion(node.inputs.dynamical_matrices.to_kernel(), path=path)
-    if matrices.level == 'hessian' and 'frequency_errors' in node.outputs:
-        found['measured'] = measured_modes(node, matrices)
+    level = 'hessian' if matrices.level == 'hessian' else 'auxiliary'
+    errors = ERRORS[level]
+    if errors in node.outputs:
+        coarse = node.outputs[f'{level}_matrices'].to_kernel()
+        found['measured'] = measured_modes(matrices, coarse, node.outputs[errors].get_array('frequency_errors'))
     return found
 
 
-def measured_modes(node: orm.ProcessNode, matrices: Any) -> MeasuredModes:
-    """Return the modes at the wave vectors of the supercell with their standard deviations."""
+def measured_modes(matrices: DynamicalMatrices, coarse: DynamicalMatrices, errors: Any) -> MeasuredModes:
+    """Return the modes at the wave vectors of the supercell with their standard deviations.
+
+    :param coarse: matrices of the supercell, whose errors are known.
+    """
     from aiida_clathrate.kernels.dynamical_matrix import mesh_points
     from aiida_clathrate.kernels.figures.dispersion import MeasuredModes
     from aiida_clathrate.kernels.fourier import restrict
     from aiida_clathrate.kernels.sscha.mode_errors import carried_errors
 
-    hessian = node.outputs.hessian_matrices.to_kernel()
-    coarse = restrict(matrices, hessian.mesh)
-    errors = carried_errors(coarse, hessian, node.outputs.frequency_errors.get_array('frequency_errors'))
-    return MeasuredModes(mesh_points(hessian.mesh), coarse.modes[0], errors)
+    restricted = restrict(matrices, coarse.mesh)
+    carried = carried_errors(restricted, coarse, errors)
+    return MeasuredModes(mesh_points(coarse.mesh), restricted.modes[0], carried)
 
 
 def summary_so_far(node: orm.ProcessNode) -> dict[str, Any] | None:
@@ -148,6 +163,8 @@ def population_rows(content: Mapping[str, Any]) -> list[tuple[str, str]]:
         ('configurations', f'{sum(row["configurations"] for row in populations)} in {len(populations)} populations'),
         ('evaluations', f'{evaluations} for {sum(row["steps"] for row in populations)} steps'),
     ]
+    if content.get('free_energy_bias') is not None:
+        rows.append(('expected bias of the fit', f'{1e3 * content["free_energy_bias"]:.2g} meV, not taken off'))
     if content.get('pressure_error') is not None:
         rows.append(('pressure', f'{with_error(content["pressure"], content["pressure_error"])} GPa'))
     notes = [(f'population {number}', note) for number, row in enumerate(populations, 1) for note in row['warnings']]

@@ -39,7 +39,7 @@ def summarise(node: orm.Node) -> list[Section]:
     from aiida import orm
 
     if isinstance(node, orm.ProcessNode):
-        outputs = {label: node.outputs[label] for label in node.outputs}
+        outputs = results(node)
         known = sorted((rank(output), label) for label, output in outputs.items() if rank(output) is not None)
         sections = [process(node), *(describe(outputs[label], label) for _, label in known)]
         if sscha.is_sscha(node) and 'output_parameters' not in outputs and (content := sscha.summary_so_far(node)):
@@ -48,6 +48,19 @@ def summarise(node: orm.Node) -> list[Section]:
     if rank(node) is None:
         raise ValueError(f'{node.pk} is a {type(node).__name__}, of which `verdi node show {node.pk}` tells more')
     return [describe(node)]
+
+
+def results(node: orm.ProcessNode) -> dict[str, orm.Node]:
+    """Return the outputs of a process by label; of an SSCHA inside it, what it found but not its nodes."""
+    outputs: dict[str, orm.Node] = {}
+    for label in node.outputs:
+        value = node.outputs[label]
+        if isinstance(value, dict):
+            kept = ('output_parameters', 'stability') if label == 'sscha' else tuple(value)
+            outputs |= {f'{label}_{name}': value[name] for name in kept if name in value}
+        else:
+            outputs[label] = value
+    return outputs
 
 
 def rank(node: orm.Node) -> int | None:

@@ -8,10 +8,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 from aiida import engine, orm
+from aiida.common.links import LinkType
 from ase.build import bulk
 from click.testing import CliRunner
 
 from aiida_clathrate.cli.inspect import cmd_plot, cmd_show
+from aiida_clathrate.cli.sscha import WORKCHAIN
 from aiida_clathrate.data.dispersion import dispersion_to_bands
 from aiida_clathrate.data.dynamical_matrix import DynamicalMatrixData
 from aiida_clathrate.data.electron_phonon import ElectronPhononData
@@ -127,6 +129,61 @@ def test_plot_all(process, tmp_path, kernels):
     table = json.loads((tmp_path / 'h-overview.json').read_text())['alpha2f']
     expected = kernels['spectral_function'].spectral(SMEARING).coupling
     assert table['cumulative_lambda'][-1] == pytest.approx(expected)
+
+
+@pytest.fixture
+def both(nodes, kernels):
+    """Return a work chain with harmonic T_c, and T_c of modes that an SSCHA found to be a tenth harder."""
+    matrices = kernels['dynamical_matrices']
+    harder = replace(matrices, force_constants=1.21 * matrices.force_constants, level='sscha', temperature=0.0)
+    modes = mode_couplings(replace(kernels['electron_phonon'], crystal=harder.crystal), harder)
+    result = replace(solve(modes.spectral(SMEARING), settings=Settings(mu_stars=(0.1, 0.13))), errors=(5.0, 4.0))
+    functions = {
+        'spectral_function': SpectralFunctionData.from_kernel(modes, formula='H2', level='sscha'),
+        'superconductivity': SuperconductivityData.from_kernel(
+            replace(result, smearing=float(modes.smearings[SMEARING])), formula='H2', level='sscha'
+        ),
+    }
+    node, chain = orm.WorkChainNode(), orm.WorkChainNode()
+    node.base.links.add_incoming(orm.Str('auxiliary').store(), LinkType.INPUT_WORK, 'anharmonic_modes')
+    chain.set_process_type(WORKCHAIN)
+    chain.base.links.add_incoming(node.store(), LinkType.CALL_WORK, 'sscha')
+    harmonic = nodes['dynamical_matrices'].store()
+    chain.base.links.add_incoming(harmonic, LinkType.INPUT_WORK, 'dynamical_matrices')
+    chain.store()
+    errors = orm.ArrayData({'frequency_errors': np.full(harder.modes[0].shape, 3.0)})
+    found = {'auxiliary_matrices': DynamicalMatrixData.from_kernel(harder), 'trace': errors}
+    found |= {'hessian_matrices': nodes['dynamical_matrices'], 'stability': orm.Dict(nodes['stability'].get_dict())}
+    outputs = {label: value for label, value in nodes.items() if label != 'dynamical_matrices'}
+    outputs |= {f'anharmonic__{label}': value for label, value in functions.items()}
+    outputs |= {f'sscha__{label}': value for label, value in found.items()}
+    for source, links in ((chain, found), (node, outputs)):
+        for label, value in links.items():
+            (value if value.is_stored else value.store()).base.links.add_incoming(source, LinkType.RETURN, label)
+    return node
+
+
+def test_anharmonic(both, kernels, tmp_path):
+    """Harmonic and anharmonic T_c stand side by side: in words, and in the figures, which have the modes of α²F."""
+    output = invoke(cmd_show, both.pk).output
+    for words in ('superconductivity', 'anharmonic superconductivity', 'sscha stability', '± 5 K'):
+        assert words in output
+    assert 'sscha auxiliary matrices' not in output
+    result = invoke(cmd_plot, both.pk, '--kind', 'all', '--output', tmp_path / 'h.png')
+    assert result.exit_code == 0, result.output
+    tables = {kind: json.loads((tmp_path / f'h-{kind}.json').read_text()) for kind in ('overview', 'spectral')}
+    highest = max(kernels['dispersion'].frequencies[:, -1])
+    assert max(tables['overview']['dispersion']['branch6_meV']) == pytest.approx(1.1 * highest, rel=1e-3)
+    assert max(tables['overview']['dispersion-harmonic']['branch6_meV']) == pytest.approx(highest, rel=1e-3)
+    assert max(tables['overview']['errors']['error_meV']) == pytest.approx(3.0)
+    # λ goes as ω⁻².
+    ratio = tables['spectral']['alpha2f']['cumulative_lambda'][-1]
+    ratio /= tables['spectral']['alpha2f-harmonic']['cumulative_lambda'][-1]
+    assert ratio == pytest.approx(1.21**-1, rel=1e-6)
+    curves = json.loads((tmp_path / 'h-critical-temperature.json').read_text())
+    expected = kernels['superconductivity'].rescaled
+    np.testing.assert_allclose(curves['critical-temperature-harmonic']['rescaled_K'], expected)
+    assert curves['critical-temperature']['rescaled_error_K'] == [5.0, 4.0]
 
 
 def test_plot_options(process, tmp_path):

@@ -147,7 +147,8 @@ def test_plot_dispersion(finished, results, tmp_path):
     """Hessian, harmonic phonons and errors are in one figure without being asked for."""
     result = invoke(cmd_plot, finished.pk, '--kind', 'all', '--output', tmp_path / 'a.png')
     assert result.exit_code == 0, result.output
-    assert {path.name for path in tmp_path.glob('*.png')} == {'a-dispersion.png', 'a-minimisation.png'}
+    kinds = ('overview', 'dispersion', 'minimisation')
+    assert {path.name for path in tmp_path.glob('*.png')} == {f'a-{kind}.png' for kind in kinds}
     tables = json.loads((tmp_path / 'a-dispersion.json').read_text())
     assert set(tables) == {'dispersion', 'dispersion-harmonic', 'errors'}
     # Γ is passed twice on the path of a simple cubic crystal.

@@ -51,12 +51,15 @@ class Reference:
 
 
 @rc_context(STYLE)
-def draw_critical_temperature(result: Superconductivity, references: Sequence[Reference] = ()) -> Plot:
+def draw_critical_temperature(
+    result: Superconductivity, references: Sequence[Reference] = (), harmonic: Superconductivity | None = None
+) -> Plot:
     """Draw the curves of ``result``; the band is the standard error that the errors of the modes give.
 
     Where there is no superconductivity a curve has a gap.
 
     :param references: points at their μ*, and horizontal lines for experiments.
+    :param harmonic: T_c to compare with; of it the curve with rescaled μ* is drawn.
     """
     figure, (axes,) = new_figure(COLUMN, 3.0)
     mu_stars = np.array(result.mu_star)
@@ -71,6 +74,11 @@ def draw_critical_temperature(result: Superconductivity, references: Sequence[Re
         low, high = table['rescaled_K'] - errors, table['rescaled_K'] + errors
         axes.fill_between(mu_stars, low, high, color=BLUE, alpha=0.2, linewidth=0, label='error of the modes')
     tables: dict[str, Table] = {'critical-temperature': table}
+    if harmonic is not None:
+        beside = {'mu_star': np.array(harmonic.mu_star), 'rescaled_K': numbers(harmonic.rescaled)}
+        style = {'color': 'black', 'linestyle': (0, (1, 1)), 'label': 'harmonic, rescaled'}
+        axes.plot(beside['mu_star'], beside['rescaled_K'], marker=marker, markersize=4, **style)
+        tables['critical-temperature-harmonic'] = beside
     if references:
         tables['references'] = draw_references(axes, references)
     axes.set_xlabel(r'$\mu\mathrm{*}$')

@@ -8,7 +8,7 @@ import numpy as np
 from matplotlib import rc_context
 
 from aiida_clathrate.kernels.alpha2f import ModeCouplings
-from aiida_clathrate.kernels.figures.dispersion import dispersion_panel
+from aiida_clathrate.kernels.figures.dispersion import MeasuredModes, dispersion_panel
 from aiida_clathrate.kernels.figures.plot import PAGE, STYLE, Plot, legend_above, new_figure
 from aiida_clathrate.kernels.figures.spectral import POINTS, coupling_panel, density_panel, last_frequency
 
@@ -25,17 +25,19 @@ def draw_overview(
     smearing: int = 0,
     harmonic: Dispersion | None = None,
     width: float | None = None,
+    measured: MeasuredModes | None = None,
 ) -> Plot:
     """Draw the phonons of a crystal and, if they are given, their couplings.
 
     :param smearing: index of the broadening of ``couplings``.
     :param harmonic: a second dispersion to compare with, in grey dashes.
     :param width: standard deviation of the Gaussians that broaden α²F [meV]; a hundredth of ω_max by default.
+    :param measured: modes whose standard deviations are drawn as bars.
     """
     ratios = (2.4, 1) if couplings is None else (2.4, 1, 1)
     inches = PAGE * sum(ratios) / 4.4
     figure, axes = new_figure(inches, 3.1, columns=len(ratios), sharey=True, width_ratios=ratios)
-    tables = dispersion_panel(axes[0], dispersion, harmonic, couplings, smearing)
+    tables = dispersion_panel(axes[0], dispersion, harmonic, couplings, smearing, measured)
     tables['phonon-dos'] = density_panel(axes[1], dos)
     top = max(axes[0].get_ylim()[1], 1.05 * last_frequency(dos))
     axes[0].set_ylim(top=top)
