@@ -112,9 +112,16 @@ def harmonic(codes):
     return DynamicalMatrixData.from_kernel(DynamicalMatrices(crystal, (2, 2, 2), springs, 'harmonic')).store()
 
 
+def test_anharmonic_inputs(codes, monkeypatch):
+    """Phonons, SSCHA and Eliashberg equations in one."""
+    builder = builder_of('anharmonic_tc.py', None, monkeypatch)
+    assert builder.anharmonic_modes == 'hessian'
+    assert builder.sscha.supercell.get_list() == [2, 2, 2]
+
+
 def builder_of(name, node, monkeypatch):
-    """Return the builder of a script that is given a node, after all its ports have accepted its inputs."""
-    monkeypatch.setattr(sys, 'argv', [name, str(node.pk)])
+    """Return the builder of a script, which may be given a node, after all its ports have accepted its inputs."""
+    monkeypatch.setattr(sys, 'argv', [name, *([] if node is None else [str(node.pk)])])
     builder = runpy.run_path(str(SNIPPETS / 'profile' / name))['builder']
     ports = builder.process_class.spec().inputs
     assert ports.validate(ports.pre_process(builder._inputs(prune=True))) is None

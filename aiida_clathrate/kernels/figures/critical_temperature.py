@@ -76,7 +76,7 @@ def draw_critical_temperature(
     tables: dict[str, Table] = {'critical-temperature': table}
     if harmonic is not None:
         beside = {'mu_star': np.array(harmonic.mu_star), 'rescaled_K': numbers(harmonic.rescaled)}
-        style = {'color': 'black', 'linestyle': (0, (1, 1)), 'label': 'harmonic, rescaled'}
+        style = {'color': 'black', 'linestyle': (0, (5, 1.5)), 'label': 'harmonic, rescaled'}
         axes.plot(beside['mu_star'], beside['rescaled_K'], marker=marker, markersize=4, **style)
         tables['critical-temperature-harmonic'] = beside
     if references:
