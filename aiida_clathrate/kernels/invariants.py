@@ -39,9 +39,14 @@ class Invariants:
         return int(self.basis.shape[0])
 
     @cached_property
+    def group(self) -> SpaceGroup:
+        """Return the space group of the crystal."""
+        return space_group(self.crystal)
+
+    @cached_property
     def basis(self) -> csr_array:
         """Return the orthonormal basis as rows over the elements [R, a, i, b, j], shape (p, cells · 3n · 3n)."""
-        return _basis(space_group(self.crystal), self.mesh)
+        return _basis(self.group, self.mesh)
 
     def coefficients(self, matrices: NDArray[np.inexact]) -> NDArray[np.float64]:
         """Return the coefficients of the projection of matrices onto the basis.
@@ -71,18 +76,17 @@ class Invariants:
         return np.asarray(summed.toarray().reshape(-1, size, size))
 
 
-def invariant_vectors(crystal: Crystal, vectors: NDArray[np.float64]) -> NDArray[np.float64]:
+def invariant_vectors(group: SpaceGroup, vectors: NDArray[np.float64]) -> NDArray[np.float64]:
     """Return the projection of vectors on the atoms of the cell, shape (..., n, 3), onto those with all symmetry."""
-    group = space_group(crystal)
     total = np.zeros_like(vectors)
     for permutation, rotation in zip(group.permutations, group.cartesian, strict=True):
         total[..., permutation, :] += vectors @ rotation.T
     return np.asarray(total / len(group))
 
 
-def invariant_tensor(crystal: Crystal, tensors: NDArray[np.float64]) -> NDArray[np.float64]:
+def invariant_tensor(group: SpaceGroup, tensors: NDArray[np.float64]) -> NDArray[np.float64]:
     """Return the projection of crystal tensors, shape (..., 3, 3), onto symmetric ones with its symmetry."""
-    rotations = space_group(crystal).cartesian
+    rotations = group.cartesian
     turned = np.einsum('gik,gjl,...kl->...ij', rotations, rotations, tensors, optimize=True) / len(rotations)
     return np.asarray(0.5 * (turned + np.swapaxes(turned, -1, -2)))
 

@@ -53,10 +53,12 @@ def test_number_of_parameters():
 def test_vectors_and_tensors():
     """Wyckoff positions without freedom feel no force; a cubic tensor is isotropic, a uniaxial one has two numbers."""
     random = np.random.default_rng(0).normal(size=(4, 2, 3))
-    np.testing.assert_allclose(invariant_vectors(diamond(), random), 0, atol=1e-14)
+    np.testing.assert_allclose(invariant_vectors(space_group(diamond()), random), 0, atol=1e-14)
     tensor = np.random.default_rng(1).normal(size=(3, 3))
-    np.testing.assert_allclose(invariant_tensor(diamond(), tensor), np.trace(tensor) / 3 * np.eye(3), atol=1e-14)
-    uniaxial = invariant_tensor(hcp(), tensor)
+    np.testing.assert_allclose(
+        invariant_tensor(space_group(diamond()), tensor), np.trace(tensor) / 3 * np.eye(3), atol=1e-14
+    )
+    uniaxial = invariant_tensor(space_group(hcp()), tensor)
     expected = np.diag([(tensor[0, 0] + tensor[1, 1]) / 2] * 2 + [tensor[2, 2]])
     np.testing.assert_allclose(uniaxial, expected, atol=1e-12)
 

@@ -178,7 +178,7 @@ class WaveEnsemble:
             float(log_weights.std()),
             self._free_energy(gaussian, weights, terms.energies),
             self._gradient(gaussian, weights, terms),
-            self._force(gaussian, weights, terms.residual[0]),
+            self._force(weights, terms.residual[0]),
         )
 
     def pressure(self, averages: Averages) -> Mean:
@@ -201,7 +201,8 @@ class WaveEnsemble:
             raise ValueError('ensemble: has no stresses; the pressure needs them')
         moved = ensemble.displacements - np.tile(self._shift(crystal), (cells, 1))
         virials = np.swapaxes(ensemble.forces, 1, 2) @ moved
-        return invariant_tensor(crystal, ensemble.stresses - GPA_PER_EV_ANGSTROM3 / (crystal.volume * cells) * virials)
+        tensors = ensemble.stresses - GPA_PER_EV_ANGSTROM3 / (crystal.volume * cells) * virials
+        return invariant_tensor(self.invariants.group, tensors)
 
     def block_sums(self, weights: NDArray[np.float64], values: NDArray[np.float64]) -> NDArray[np.float64]:
         """Return Σ ρ x over each block, shape (b, ...), of values of shape (c, ...)."""
@@ -240,18 +241,19 @@ class WaveEnsemble:
 
         The mean displacement of a finite sample is not zero where symmetry lets it be, and brings in the mean force.
         """
-        crystal, norms = self.ensemble.crystal, np.array([weights[block].sum() for block in self.blocks])
+        group, norms = self.invariants.group, np.array([weights[block].sum() for block in self.blocks])
         sums = [self.block_sums(weights, waves[0].real) for waves in (terms.scaled, terms.residual)]
-        left, right = (invariant_vectors(crystal, each.reshape(len(norms), -1, 3)).reshape(each.shape) for each in sums)
+        left, right = (invariant_vectors(group, each.reshape(len(norms), -1, 3)).reshape(each.shape) for each in sums)
         scaled, force = left.sum(axis=0) / norms.sum(), right.sum(axis=0) / norms.sum()
         outer = left[:, :, None] * force + scaled[:, None] * right[:, None, :]
         return np.asarray(outer - norms[:, None, None] * np.outer(scaled, force))
 
-    def _force(self, gaussian: Gaussian, weights: NDArray[np.float64], residual: Waves) -> Mean:
-        crystal, cells = gaussian.matrices.crystal, gaussian.vectors.cells
-        sums = self.block_sums(weights, residual.real / np.sqrt(cells)).reshape(len(self.blocks), -1, 3)
+    def _force(self, weights: NDArray[np.float64], residual: Waves) -> Mean:
+        sums = self.block_sums(weights, residual.real / np.sqrt(self.generator.vectors.cells)).reshape(
+            len(self.blocks), -1, 3
+        )
         sums -= sums.mean(axis=1, keepdims=True)  # the crystal as a whole feels no force
-        return self.mean(weights, invariant_vectors(crystal, sums))
+        return self.mean(weights, invariant_vectors(self.invariants.group, sums))
 
 
 def kong_liu(weights: NDArray[np.float64]) -> float:

@@ -80,12 +80,11 @@ class Response:
     @cached_property
     def frame(self) -> NDArray[np.float64]:
         """Return the shifts of the centroids that symmetry allows, orthonormal columns, shape (3n, m)."""
-        crystal = self.averages.gaussian.matrices.crystal
-        count = len(crystal.symbols)
+        count = len(self.averages.gaussian.matrices.crystal.symbols)
         if not self.relax_positions:
             return np.zeros((3 * count, 0))
         free = without_translations(count)
-        allowed = invariant_vectors(crystal, free.reshape(-1, count, 3)).reshape(3 * count, -1)
+        allowed = invariant_vectors(self.waves.invariants.group, free.reshape(-1, count, 3)).reshape(3 * count, -1)
         values, vectors = np.linalg.eigh(0.5 * (allowed + allowed.T))
         return np.asarray(vectors[:, values > 0.5])
 

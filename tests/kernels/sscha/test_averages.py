@@ -249,7 +249,7 @@ def test_averages_of_python_sscha(case, place):
     np.testing.assert_allclose(averages.force.value, theirs['mean_forces'], atol=1e-8)
     # Theirs keeps ⟨Υu⟩ ⊗ ⟨δf⟩, which vanishes with the force.
     scaled = averages.weights @ waves.terms(averages.gaussian).scaled[0].real / len(ensemble)
-    scaled = invariant_vectors(ensemble.crystal, scaled.reshape(-1, 3))
+    scaled = invariant_vectors(waves.invariants.group, scaled.reshape(-1, 3))
     products = np.zeros_like(theirs['gradient'])
     products[0] = np.outer(scaled, averages.force.value) * np.sqrt(averages.gaussian.vectors.cells)
     noise = waves.invariants.matrices(waves.invariants.coefficients(products))
