@@ -119,8 +119,9 @@ def pw_inputs(code, structure, inputs, pseudo_family, pools, mesh, common):
     family = pseudo_family or inputs['pseudo_family']
     overrides = recursive_merge({'pseudo_family': family, **parallelization}, inputs['pw'])
     builder = PwBaseWorkChain.get_builder_from_protocol(code, structure, overrides=overrides, **common)
-    for name in ('kpoints', 'kpoints_distance', 'clean_workdir'):
+    for name in ('kpoints', 'kpoints_distance'):
         builder.pop(name, None)
     builder.pw.pop('structure', None)
+    builder.clean_workdir = orm.Bool(inputs['clean_workdir'])
     builder.kpoints = mesh_node(mesh)
     return builder
