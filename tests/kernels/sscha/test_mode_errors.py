@@ -30,6 +30,13 @@ def test_same_matrices(matrices):
     np.testing.assert_allclose(carried_errors(matrices, matrices, expected), expected, rtol=1e-6, atol=1e-12)
 
 
+def test_translations(matrices):
+    """Translations have no error, whatever is said of them."""
+    carried = carried_errors(matrices, matrices, np.ones((1, 42)))
+    assert sorted(carried[0])[:3] == [0, 0, 0]
+    assert sorted(carried[0])[3] == pytest.approx(1, rel=1e-6)
+
+
 def test_same_vectors(matrices):
     """The error is that of ω²: where all ω are twice as large, that of ω is half as large."""
     harder = replace(matrices, force_constants=4 * matrices.force_constants)
