@@ -58,6 +58,8 @@ from pathlib import Path
 import numpy as np
 
 os.environ['SSCHA_JULIA_BACKEND'] = 'none'
+# ``sscha.py`` beside this file is another one than the package.
+sys.path.pop(0)
 import cellconstructor
 import cellconstructor.Phonons
 import cellconstructor.Structure
