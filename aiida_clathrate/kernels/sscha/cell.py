@@ -42,9 +42,9 @@ def excess(measured: MeasuredCell, target: float) -> NDArray[np.float64]:
 def next_strain(history: Sequence[MeasuredCell], target: float, bulk_modulus: float = 100.0) -> NDArray[np.float64]:
     """Return the symmetric strain that takes the last cell towards the target pressure, shape (3, 3).
 
-    A quasi-Newton step by Broyden's update: it begins with the response of an isotropic solid without shear modulus,
-    strain = excess / 3B, and learns the true one from the cells so far. The pressure tensor has the symmetry of the
-    crystal, and so has the strain.
+    A quasi-Newton step by Broyden's update: it begins with the response of an isotropic solid that does not contract
+    across a pull, strain = excess / 3B, and learns the true one from the cells so far. The pressure tensor has the
+    symmetry of the crystal, and so has the strain.
 
     :param history: the cells, oldest first, all strained forms of one crystal.
     :param target: [GPa].

@@ -37,7 +37,7 @@ class Trace:
     """What happened at each accepted step, the start included; s of them.
 
     :param free_energy: of the primitive cell, and its error, each of shape (s,) [eV].
-    :param gradient: norm of Φ − ⟨∂²V⟩, the mean square over q, and its error, shape (s,) [eV/Å²].
+    :param gradient: root of the mean over q of Σ|Φ − ⟨∂²V⟩|², and its error, shape (s,) [eV/Å²].
     :param force: norm of the mean forces on the atoms of the primitive cell, and its error, shape (s,) [eV/Å].
     :param kong_liu: effective over real size of the sample, shape (s,).
     :param frequencies: ħω of one of each pair ±q, shape (s, k, 3n) [meV].
@@ -72,7 +72,7 @@ class Minimum:
     :param pressure: tensor, its deviations those between minima, shape (3, 3) [GPa], ``None`` without stresses.
     :param deviations: by how much each block of the ensemble moves the minimum Φ, on the whole mesh, shape
         (b, q, 3n, 3n) [eV/Å²].
-    :param parameters: number of independent parameters of Φ, and of the centroids.
+    :param parameters: number of independent parameters of Φ.
     """
 
     matrices: DynamicalMatrices

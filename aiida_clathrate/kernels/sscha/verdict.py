@@ -38,11 +38,12 @@ class AnharmonicVerdict:
     """The verdict with its evidence.
 
     ``stable``: auxiliary matrices and Hessian are positive. ``hessian-imaginary``: the auxiliary matrices are positive,
-    the Hessian is not: the crystal distorts. ``collapsed``: no positive auxiliary matrices minimise the free energy, or
-    the smallest frequency of the last population is zero within its error.
+    the Hessian is not: the crystal distorts. ``collapsed``: in the last two populations no positive auxiliary matrices
+    minimise the free energy, or the smallest frequency at the minimum is zero within its error.
 
     :param verdict: the class.
-    :param significant: whether the frequency that decides is further than ``SIGNIFICANT`` errors from zero.
+    :param significant: whether the frequency that decides is further than ``SIGNIFICANT`` errors from zero; of a
+        collapsed crystal, whether no step kept the matrices positive.
     :param smallest_frequency: of the Hessian, negative where imaginary, or the smallest auxiliary one of a collapsed
         crystal [meV].
     :param error: its standard deviation [meV]; ``None`` where it lies between the wave vectors of the supercell.
@@ -69,15 +70,24 @@ class AnharmonicVerdict:
         }
 
 
+def vanished(population: PopulationEvidence) -> bool:
+    """Whether the smallest auxiliary frequency of one population ran to zero.
+
+    A search that stopped because its sample was used up, or after its largest number of steps, was still on its way:
+    what it had reached says nothing.
+    """
+    zero = population.reason == 'converged' and population.frequency < SIGNIFICANT * population.error
+    return zero or population.reason == 'not positive'
+
+
 def collapsed(populations: Sequence[PopulationEvidence]) -> bool:
-    """Whether the auxiliary frequencies ran to zero.
+    """Whether the auxiliary frequencies ran to zero in the last two populations: one alone may be bad luck.
 
     :raises ValueError: without a population.
     """
     if not populations:
         raise ValueError('populations: at least one is needed for a verdict')
-    last = populations[-1]
-    return last.reason == 'not positive' or last.frequency < SIGNIFICANT * last.error
+    return len(populations) > 1 and all(vanished(population) for population in populations[-2:])
 
 
 def anharmonic_verdict(
@@ -92,7 +102,7 @@ def anharmonic_verdict(
     last = populations[-1] if populations else None
     if collapsed(populations):
         assert last is not None
-        significant = last.frequency < -SIGNIFICANT * last.error or last.reason == 'not positive'
+        significant = last.reason == 'not positive'
         return AnharmonicVerdict('collapsed', significant, last.frequency, last.error, tuple(populations), hessian)
     if hessian is None:
         raise ValueError('hessian: the auxiliary matrices are positive, so the Hessian is needed for a verdict')
