@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,6 +23,9 @@ COLUMN, PAGE = 86 / 25.4, 178 / 25.4
 BLUE, VERMILION, GREEN, PURPLE, ORANGE, SKY = '#0072B2', '#D55E00', '#009E73', '#CC79A7', '#E69F00', '#56B4E9'
 PALETTE = (BLUE, VERMILION, GREEN, PURPLE, ORANGE, SKY)
 GREY = '#8C8C8C'
+
+#: Width of a letter of a legend, and of the sample of a line with the space around it [inch].
+LETTER, SYMBOL = 0.055, 0.5
 
 #: What a reader calls the levels of the theory of the phonons.
 LEVEL_NAMES = {'harmonic': 'harmonic', 'sscha': 'SSCHA', 'hessian': 'free-energy Hessian'}
@@ -110,9 +114,19 @@ def legend_above(figure: Figure, *axes: Axes, columns: int = 9) -> None:
     for part in axes:
         entries |= {label: handle for handle, label in zip(*part.get_legend_handles_labels(), strict=True)}
     if entries:
-        fitting = int(figure.get_figwidth() / 0.7)
-        columns = min(columns, fitting, len(entries))
+        columns = fitting_columns(list(entries), figure.get_figwidth(), min(columns, len(entries)))
         figure.legend(list(entries.values()), list(entries), loc='outside upper center', ncols=columns)
+
+
+def fitting_columns(labels: Sequence[str], width: float, most: int) -> int:
+    """Return the largest number of columns in which a legend fits into a width [inch]."""
+    letters = [len(re.sub(r'\\[a-z]+|[$_^{}\\]', '', label)) for label in labels]
+    for columns in range(most, 1, -1):
+        # matplotlib fills column after column.
+        parts = np.array_split(letters, columns)
+        if sum(SYMBOL + LETTER * part.max() for part in parts) <= width:
+            return columns
+    return 1
 
 
 def numbers(values: Sequence[float | None]) -> NDArray[np.float64]:

@@ -6,8 +6,9 @@ import json
 import matplotlib
 import numpy as np
 import pytest
+from matplotlib import rc_context
 
-from aiida_clathrate.kernels.figures.plot import Plot, legend_above, new_figure
+from aiida_clathrate.kernels.figures.plot import STYLE, Plot, fitting_columns, legend_above, new_figure
 
 
 def example(values):
@@ -40,6 +41,23 @@ def test_columns_of_different_length():
     figure, _ = new_figure(2, 2)
     with pytest.raises(ValueError, match='table t: the columns must have one length'):
         Plot(figure, {'t': {'a': np.arange(2), 'b': np.arange(3)}})
+
+
+@rc_context(STYLE)
+def test_legend_fits():
+    """A legend of long and of many labels has as many rows as it needs to stay inside the figure."""
+    names = ['free-energy Hessian', 'harmonic', 'standard deviation', 'total', 'K', 'Rb', 'B', r'$\lambda_{q\nu}$ = 2']
+    figure, (axes,) = new_figure(5, 3)
+    for name in names:
+        axes.plot([0, 1], label=name)
+    legend_above(figure, axes)
+    figure.draw_without_rendering()
+    box = figure.legends[0].get_window_extent().transformed(figure.transFigure.inverted())
+    assert 0 <= box.x0 < 0.25
+    assert 0.75 < box.x1 <= 1
+    # What has room in one row stays there.
+    assert fitting_columns(['a', 'b', 'c'], 3, 3) == 3
+    assert fitting_columns(['a' * 99], 3, 1) == 1
 
 
 def test_no_global_state(tmp_path):
