@@ -25,7 +25,7 @@ PALETTE = (BLUE, VERMILION, GREEN, PURPLE, ORANGE, SKY)
 GREY = '#8C8C8C'
 
 #: Width of a letter of a legend, and of the sample of a line with the space around it [inch].
-LETTER, SYMBOL = 0.055, 0.5
+LETTER, SYMBOL = 0.048, 0.5
 
 #: What a reader calls the levels of the theory of the phonons.
 LEVEL_NAMES = {'harmonic': 'harmonic', 'sscha': 'SSCHA', 'hessian': 'free-energy Hessian'}
