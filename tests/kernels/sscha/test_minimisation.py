@@ -7,9 +7,13 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from bound_pairs import BoundPairs
+from morse_clathrate import MorseClathrate, clathrate_atoms
 from springs import rocksalt, spring_matrices
 
 from aiida_clathrate.kernels import io
+from aiida_clathrate.kernels.constraints import impose_constraints
+from aiida_clathrate.kernels.crystal import Crystal, supercell_indices
+from aiida_clathrate.kernels.dynamical_matrix import DynamicalMatrices, mesh_points
 from aiida_clathrate.kernels.ensemble_arrays import ensemble_to_arrays, matrices_from_arrays
 from aiida_clathrate.kernels.sscha.averages import WaveEnsemble
 from aiida_clathrate.kernels.sscha.gaussian import without_translations
@@ -310,3 +314,31 @@ def test_two_configurations_are_too_few():
     ensemble = model.evaluate(sample(model.matrices((5.0, 14.0, 31.0)), 0.0, 2, seed=0))
     with pytest.raises(ValueError, match='at least two independent configurations'):
         minimise(ensemble)
+
+
+@pytest.mark.slow
+def test_clathrate_with_ten_thousand():
+    """112 atoms: from the harmonic matrices in a few populations, with at most 1.5 evaluations for each step."""
+    mesh = (2, 2, 2)
+    atoms, calculator, cells = clathrate_atoms(), MorseClathrate(mesh), supercell_indices(mesh)
+    rows = calculator.hessian()[:42].reshape(42, len(cells), 42)
+    force_constants = np.einsum('qr,arb->qab', np.exp(2j * np.pi * mesh_points(mesh) @ cells.T), rows)
+    matrices = impose_constraints(DynamicalMatrices(Crystal.from_ase(atoms), mesh, force_constants)).matrices
+    for seed in range(8):
+        ensemble = sample(matrices, 300.0, 10000, seed)
+        energies, forces, _ = calculator.evaluate(ensemble.positions, matrices.crystal.cell * 2)
+        minimum = minimise(replace(ensemble, energies=energies, forces=forces))
+        matrices = minimum.matrices
+        if minimum.reason == 'converged':
+            break
+    steps, evaluations = len(minimum.trace.kong_liu) - 1, minimum.trace.evaluations[-1]
+    assert minimum.reason == 'converged'
+    assert evaluations - 1 <= 1.5 * steps
+    again = sample(matrices, 300.0, 10000, 99)
+    energies, forces, _ = calculator.evaluate(again.positions, matrices.crystal.cell * 2)
+    fresh = WaveEnsemble(replace(again, energies=energies, forces=forces)).at(matrices)
+    # The gradient of another population is noise: the sum over p parameters of their variances.
+    norm, error = fresh.gradient.norm
+    assert norm < 1.6 * error
+    difference = float(fresh.free_energy.value) - float(minimum.averages.free_energy.value) + minimum.free_energy_bias
+    assert abs(difference) < 4 * np.hypot(float(fresh.free_energy.error), float(minimum.averages.free_energy.error))
