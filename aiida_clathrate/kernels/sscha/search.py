@@ -17,7 +17,6 @@ from numpy.typing import NDArray
 from aiida_clathrate.kernels.crystal import Crystal
 from aiida_clathrate.kernels.dynamical_matrix import DynamicalMatrices
 from aiida_clathrate.kernels.sscha.averages import Averages, WaveEnsemble, newton_shift
-from aiida_clathrate.kernels.sscha.gaussian import NotPositiveError
 from aiida_clathrate.kernels.sscha.settings import Settings
 
 #: Why a search ended: ``converged``, gradients below ``meaningful_factor`` times their errors; ``kong-liu``, the
@@ -91,7 +90,7 @@ class Search:
         for _ in range(MAX_SHORTENINGS):
             try:
                 found = self.point(self.matrices(last, last.variables + length * step))
-            except NotPositiveError:
+            except ValueError:  # not positive, or atoms that run into each other
                 step, length, obstacle = last.step, 0.5 * length, obstacle or 'not positive'
                 continue
             tried += 1

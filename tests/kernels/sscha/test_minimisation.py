@@ -239,6 +239,22 @@ def test_stabilised_by_its_own_amplitude():
     assert np.all(np.abs(minimum.frequencies[0, 3:] - exact) < 4 * minimum.frequency_errors[0, 3:])
 
 
+def test_step_that_lets_atoms_overlap():
+    """It is shortened like one that leads to matrices that are not positive."""
+    model = BoundPairs(cubic=CUBIC)
+    ensemble = model.evaluate(sample(start_of(model, 300.0), 300.0, 400, seed=0))
+    search = Search(WaveEnsemble(ensemble), Settings(kong_liu_ratio=0.1))
+    point = search.point(ensemble.matrices)
+    step = np.zeros_like(point.step)
+    step[-3:] = -bonds(ensemble.crystal)
+    with pytest.raises(ValueError, match='overlap'):
+        search.matrices(point, point.variables + step)
+    assert search.next([replace(point, step=0.02 * step)])[1:] == (1, None)
+    _, evaluations, reason = search.next([replace(point, step=step)])
+    assert reason == 'kong-liu'
+    assert evaluations >= 1
+
+
 def test_maximum_steps():
     """The last step is kept with the reason; the kernel gives it a label."""
     model = BoundPairs(cubic=CUBIC)
