@@ -12,7 +12,7 @@ Errors: the pairs ±u are split into blocks in the order in which they were draw
 sums over blocks, whose variance is B/(B−1) Σ_b (S_b − mean W_b)² / (Σ_b W_b)² to first order. It holds whatever the
 correlation inside a block, between pairs as between the elements of Φ, and counts the scatter of the weights. It has
 B − 1 degrees of freedom: with few pairs, intervals are those of Student's t. Kong and Liu's ratio is that of single
-configurations; where centroids move, the two weights of a pair differ and the pairs are worth a little more than it says.
+configurations; where centroids move, the weights of a pair differ and the pairs are worth a little more than it says.
 """
 
 from __future__ import annotations

@@ -88,21 +88,27 @@ def test_exact_solutions(name):
     assert abs(differences[:, -1].mean()) < 3.5 * np.sqrt(expected[-1] / populations)
 
 
-def test_pressure_errors():
-    """They count that Φ answers to the noise: without that the scatter is half of what they say."""
+@pytest.mark.parametrize('relaxed', [False, True])
+def test_pressure_errors(relaxed):
+    """They count that Φ and the centroids answer to the noise.
+
+    Where centroids relax, the noise of the force on a bond cancels: errors at given centroids are many times too large.
+    Springs and bonds are at their natural length in the cell of the model, so that its pressure is zero.
+    """
     model = BoundPairs(cubic=CUBIC)
     values, errors, fixed = [], [], []
     for seed in range(32):
         ensemble = model.evaluate(sample(start_of(model, 300.0), 300.0, 2000, seed))
-        minimum = minimise(ensemble, Settings(relax_positions=False))
+        minimum = minimise(ensemble, Settings(relax_positions=relaxed))
         values.append(minimum.pressure.value)
         errors.append(minimum.pressure.error)
         fixed.append(WaveEnsemble(ensemble).pressure(minimum.averages).error)
-    scatter = np.var(values, axis=0, ddof=1) / np.mean(np.square(errors), axis=0)
-    assert np.all((scatter > 0.4) & (scatter < 2.0)), scatter
-    assert np.var(values, axis=0, ddof=1)[0, 0] < 0.75 * np.mean(np.square(fixed), axis=0)[0, 0]
-    # Springs and bonds are at their natural length in the cell of the model.
-    assert np.all(np.abs(np.mean(values, axis=0)) < 4 * np.mean(errors, axis=0) / np.sqrt(32))
+    expected, without = (np.mean(np.square(each), axis=0) for each in (errors, fixed))
+    scatter = np.var(values, axis=0, ddof=1) / expected
+    # What cancels to first order leaves differences of second order in values and errors.
+    assert np.all((scatter > (0.2 if relaxed else 0.4)) & (scatter < 2.0)), scatter
+    assert expected[0, 0] < (0.05 if relaxed else 0.8) * without[0, 0]
+    assert np.all(np.abs(np.mean(values, axis=0)) < 4 * np.sqrt(expected / 32))
 
 
 @pytest.mark.parametrize(('mesh', 'relaxed'), [((1, 1, 1), True), ((3, 1, 1), False)])
