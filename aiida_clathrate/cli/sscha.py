@@ -197,15 +197,17 @@ def population_table(content: Mapping[str, Any]) -> Table:
 
 def verdict_rows(content: Mapping[str, Any]) -> list[tuple[str, str]]:
     """Return the verdict and what it rests on."""
-    doubt = '' if content['significant'] else ', which its error does not tell from zero'
-    curvature = content['hessian']
-    kind = 'auxiliary' if content['class'] == 'collapsed' else 'of the Hessian'
+    curvature, gone = content['hessian'], content['class'] == 'collapsed'
+    doubt = '' if content['significant'] or gone else ', which its error does not tell from zero'
+    kind = 'auxiliary' if gone else 'of the Hessian'
     smallest = with_error(content['smallest_frequency'], content['smallest_frequency_error'])
     rows = [('verdict', content['class']), (f'smallest frequency {kind}', f'{smallest} meV{doubt}')]
     course = ' → '.join(
         f'{with_error(row["frequency"], row["error"])} ({row["configurations"]})' for row in content['populations']
     )
     rows.append(('smallest auxiliary one as the ensemble grew', f'{course} meV (configurations)'))
+    if gone:
+        rows.append(('last populations ended', ', '.join(row['reason'] for row in content['populations'][-3:])))
     if curvature is not None:
         place = ', '.join(f'{value:g}' for value in curvature['qpoint'])
         rows.append(('where', f'q = ({place}), {curvature["irrep"]}'))

@@ -187,7 +187,8 @@ def test_show_collapsed(aiida_profile_clean):
         'hessian': None,
     }
     output = invoke(cmd_show, orm.Dict(content).store().pk).output
-    for words in ('collapsed', 'auxiliary', '0.52 ± 0.61 meV', '9.0 ± 1.0 (400) → 0.52 ± 0.61 (800) meV'):
+    course = '9.0 ± 1.0 (400) → 0.52 ± 0.61 (800) meV'
+    for words in ('collapsed', 'auxiliary', '0.52 ± 0.61 meV', course, 'converged, not positive'):
         assert words in output
 
 
