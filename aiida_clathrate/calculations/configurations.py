@@ -34,7 +34,7 @@ def displaced_structures(population, structure=None):
     """
     ensemble = population.to_kernel()
     crystal = ensemble.crystal
-    if structure is not None and (problem := other_crystal(structure, crystal)):
+    if structure is not None and (problem := other_crystal(structure, crystal.symbols)):
         return ExitCode(UNUSABLE, problem)
     if structure is None:
         names = list(crystal.symbols)
@@ -57,12 +57,12 @@ def element_kind(symbol):
     return {'symbols': [symbol], 'weights': [1.0], 'mass': mass, 'name': symbol}
 
 
-def other_crystal(structure, crystal):
+def other_crystal(structure, symbols):
     """Return why the atoms of a structure are not those of a crystal in its order, ``None`` if they are."""
-    symbols = tuple(structure.get_kind(site.kind_name).symbol for site in structure.sites)
-    if symbols == crystal.symbols:
+    found = tuple(structure.get_kind(site.kind_name).symbol for site in structure.sites)
+    if found == symbols:
         return None
-    return f'structure: its atoms {" ".join(symbols)} are not those of the population, {" ".join(crystal.symbols)}'
+    return f'structure: its atoms {" ".join(found)} are not those of the population, {" ".join(symbols)}'
 
 
 def problem_of(parameters, trajectory, stress):

@@ -16,7 +16,7 @@ from aiida_clathrate.kernels.sscha.cell import MeasuredCell, next_strain, strain
 from aiida_clathrate.kernels.sscha.mode_errors import frequency_deviations
 from aiida_clathrate.kernels.sscha.sampling import sample
 from aiida_clathrate.kernels.sscha.start import SOFTEST, positive_start
-from aiida_clathrate.kernels.sscha.verdict import PopulationEvidence, anharmonic_verdict, collapsed
+from aiida_clathrate.kernels.sscha.verdict import PopulationEvidence, anharmonic_verdict, collapsed, vanished
 from aiida_clathrate.kernels.stability import stability
 
 UNUSABLE = 210
@@ -131,9 +131,19 @@ def fit_reference(ensemble):
 
 
 @calcfunction
-def structure_of(matrices):
-    """Return the crystal of matrices."""
-    return orm.StructureData(ase=matrices.to_kernel().crystal.to_ase())
+def structure_of(matrices, kinds=None):
+    """Return the crystal of matrices.
+
+    :param kinds: ``StructureData`` whose atoms, in the same order, have the kinds that these get; one for each element
+        by default.
+    """
+    crystal = matrices.to_kernel().crystal
+    if kinds is None:
+        return orm.StructureData(ase=crystal.to_ase())
+    names = [site.kind_name for site in kinds.sites]
+    places = (crystal.positions @ crystal.cell).tolist()
+    sites = [{'kind_name': name, 'position': place} for name, place in zip(names, places, strict=True)]
+    return orm.StructureData(cell=crystal.cell.tolist(), kinds=[kind.get_raw() for kind in kinds.kinds], sites=sites)
 
 
 @calcfunction
@@ -205,17 +215,11 @@ def judge(hessian=None, errors=None, **populations):
 
     Exit codes: 210 if the auxiliary matrices are positive and there is no Hessian.
     """
-    ordered = in_order(populations)
-    evidence = [
-        PopulationEvidence(
-            each['configurations'], each['smallest_frequency'], each['smallest_frequency_error'], each['reason']
-        )
-        for each in ordered
-    ]
+    ordered = [evidence(each) for each in in_order(populations)]
     try:
         curvature = None if hessian is None else stability(hessian.to_kernel())
         error = None if errors is None else smallest_error(curvature, errors)
-        return orm.Dict(anharmonic_verdict(evidence, curvature, error).to_dict())
+        return orm.Dict(anharmonic_verdict(ordered, curvature, error).to_dict())
     except ValueError as error:
         return ExitCode(UNUSABLE, str(error))
 
@@ -228,15 +232,17 @@ def smallest_error(curvature, errors):
     return float(errors.get_array('frequency_errors')[where]) if distance[where] < 1e-3 else None
 
 
-def has_collapsed(parameters):
-    """Whether one population alone says that the auxiliary frequencies ran to zero."""
-    return collapsed(
-        [
-            PopulationEvidence(
-                parameters['configurations'],
-                parameters['smallest_frequency'],
-                parameters['smallest_frequency_error'],
-                parameters['reason'],
-            )
-        ]
-    )
+def has_vanished(results):
+    """Whether the smallest auxiliary frequency ran to zero in one population."""
+    return vanished(evidence(results))
+
+
+def have_collapsed(results):
+    """Whether the auxiliary frequencies ran to zero in populations, in their order."""
+    return collapsed([evidence(each) for each in results])
+
+
+def evidence(results):
+    """Return what the results of a minimisation say about the smallest auxiliary frequency."""
+    names = ('configurations', 'smallest_frequency', 'smallest_frequency_error', 'reason')
+    return PopulationEvidence(*(results[name] for name in names))

@@ -11,6 +11,8 @@ from aiida_clathrate.calculations.alpha2f import check_settings, spectral_functi
 from aiida_clathrate.calculations.sscha import mode_deviations
 from aiida_clathrate.data.spectral import SpectralFunctionData
 from aiida_clathrate.data.superconductivity import SuperconductivityData
+from aiida_clathrate.workflows.forces_ports import check_source
+from aiida_clathrate.workflows.submit_once import SubmitOnce
 
 EliashbergCalculation = CalculationFactory('clathrate.eliashberg')
 RelaxPhononWorkChain = WorkflowFactory('clathrate.relax_phonon')
@@ -25,7 +27,7 @@ SHARED = ('protocol', 'options', 'pseudo_family', 'electronic_type', 'pools')
 USUAL_BROADENING = 3
 
 
-class CriticalTemperatureWorkChain(WorkChain):
+class CriticalTemperatureWorkChain(SubmitOnce, WorkChain):
     """Phonons and coupling by ``RelaxPhononWorkChain``, α²F, and T_c by ``EliashbergCalculation``.
 
     With the namespace ``sscha`` the same once more with anharmonic phonons by ``SschaWorkChain``; a crystal that is
@@ -89,11 +91,7 @@ class CriticalTemperatureWorkChain(WorkChain):
         smearing = 0 if parameters is None else parameters.get_dict().get('smearing', 0)
         if smearing >= count:
             return f'eliashberg.parameters: smearing {smearing} is no broadening of this run; give 0 to {count - 1}'
-        if 'sscha' in inputs and 'supercell' in inputs['sscha'] and 'qpoints' in inputs['relax_phonon']:
-            mesh, cells = inputs['relax_phonon']['qpoints'].get_kpoints_mesh()[0], inputs['sscha']['supercell']
-            if any(fine % coarse for fine, coarse in zip(mesh, cells, strict=True)):
-                return f'sscha.supercell: {cells.get_list()} does not divide the q mesh {mesh} of the phonons'
-        return None
+        return check_sscha(inputs) if 'sscha' in inputs else None
 
     @classmethod
     def get_builder_from_protocol(cls, python_code, *args, eliashberg=None, sscha=None, **kwargs):
@@ -286,6 +284,24 @@ def define_outputs(spec):
         (450, 'ERROR_NOT_SUPERCONDUCTING', 'Not superconducting at any μ* asked for; λ is in the outputs.'),
     ):
         spec.exit_code(status, label, message=message)
+
+
+def check_sscha(inputs):
+    """Refuse what would fail only when the phonons have been paid for."""
+    phonons, anharmonic = inputs['relax_phonon'], inputs['sscha']
+    if 'supercell' in anharmonic and 'qpoints' in phonons:
+        mesh, cells = phonons['qpoints'].get_kpoints_mesh()[0], anharmonic['supercell']
+        if any(fine % coarse for fine, coarse in zip(mesh, cells, strict=True)):
+            return f'sscha.supercell: {cells.get_list()} does not divide the q mesh {mesh} of the phonons'
+    if inputs['anharmonic_modes'].value == 'hessian' and 'hessian' not in anharmonic:
+        return 'anharmonic_modes: there are no modes of the Hessian without sscha.hessian; give it, or `auxiliary`'
+    if 'structure' in phonons and 'forces' in anharmonic:
+        structure = phonons['structure']
+        symbols = tuple(structure.get_kind(site.kind_name).symbol for site in structure.sites)
+        kinds = {'structure': structure} if 'pw' in anharmonic['forces'] else {}
+        problem = check_source({**anharmonic['forces'], **kinds}, symbols)
+        return problem and f'sscha.forces.{problem}'
+    return None
 
 
 def check_modes(modes, port):

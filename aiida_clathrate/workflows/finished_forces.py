@@ -21,14 +21,14 @@ def difference(earlier, inputs):
     """Return why the results of an earlier work chain are not those of these inputs, ``None`` if they are.
 
     :param earlier: node that was named.
-    :param inputs: of the new work chain.
+    :param inputs: of the new work chain; without ``population``, all but that is compared.
     """
     if earlier.process_type != PROCESS_TYPE:
         return f'{earlier.uuid} is no ForcesWorkChain'
     if not earlier.is_terminated:
         return f'the work chain {earlier.uuid} is still running; wait for it or kill it'
     before = input_nodes(earlier)
-    if content(before['population']) != content(inputs['population']):
+    if 'population' in inputs and content(before['population']) != content(inputs['population']):
         return f'the work chain {earlier.uuid} had another population'
     if inputs['stress'].value and not before['stress'].value:
         return f'the work chain {earlier.uuid} had no stresses'

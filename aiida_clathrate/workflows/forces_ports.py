@@ -100,14 +100,22 @@ def validate_inputs(inputs, _):
         return None  # the ports themselves complain
     if inputs['population'].base.attributes.get('computed'):
         return 'population: the configurations have forces already; give one without'
+    return check_source(inputs, tuple(inputs['population'].base.attributes.get('symbols'))) or check_restart(inputs)
+
+
+def check_source(inputs, symbols):
+    """Return why no forces can come out of these inputs, ``None`` if they can.
+
+    :param symbols: of the atoms of the primitive crystal.
+    """
     given = [name for name in PORTS if inputs.get(name)]
     if len(given) != 1:
         return f'{", ".join(PORTS)}: give one of them, not {len(given)}'
+    if 'structure' in inputs and (problem := other_crystal(inputs['structure'], symbols)):
+        return problem
     if given == ['calculator']:
-        problem = check_calculator(inputs['calculator'])
-    else:
-        problem = check_pw(inputs['pw'], inputs['population'], inputs.get('structure'))
-    return problem or check_restart(inputs)
+        return check_calculator(inputs['calculator'])
+    return check_pw(inputs['pw'], symbols, inputs.get('structure'))
 
 
 def check_calculator(inputs):
@@ -117,7 +125,7 @@ def check_calculator(inputs):
     return None
 
 
-def check_pw(inputs, population, structure):
+def check_pw(inputs, symbols, structure):
     """Return what is wrong with the inputs of pw.x, ``None`` if nothing is."""
     if 'kpoints' not in inputs:
         return 'pw.kpoints: give the k mesh of the supercell'
@@ -127,12 +135,7 @@ def check_pw(inputs, population, structure):
     calculation = parameters.get('CONTROL', {}).get('calculation', 'scf')
     if calculation != 'scf':
         return f'pw.pw.parameters: CONTROL.calculation is {calculation!r}; configurations stay where they are: scf'
-    if structure is None:
-        kinds = set(population.base.attributes.get('symbols'))
-    elif problem := other_crystal(structure, population.to_kernel().crystal):
-        return problem
-    else:
-        kinds = set(structure.get_kind_names())
+    kinds = set(symbols if structure is None else structure.get_kind_names())
     pseudos = set(inputs['pw'].get('pseudos', {}))
     if kinds != pseudos:
         return f'pw.pw.pseudos: needs one pseudopotential for each of {sorted(kinds)}, not for {sorted(pseudos)}'

@@ -13,14 +13,16 @@ from aiida_quantumespresso.workflows.protocols.utils import ProtocolMixin
 from aiida_clathrate.calculations import sscha as steps
 from aiida_clathrate.kernels.sscha.cell import reached
 from aiida_clathrate.workflows import sscha_schedule as schedule
+from aiida_clathrate.workflows.finished_forces import difference
 from aiida_clathrate.workflows.sscha_ports import define_exit_codes, define_inputs, define_outputs
+from aiida_clathrate.workflows.submit_once import SubmitOnce
 
 ForcesWorkChain = WorkflowFactory('clathrate.forces')
 SschaMinimisationCalculation = CalculationFactory('clathrate.sscha_minimisation')
 SschaHessianCalculation = CalculationFactory('clathrate.sscha_hessian')
 
 
-class SschaWorkChain(ProtocolMixin, WorkChain):
+class SschaWorkChain(SubmitOnce, ProtocolMixin, WorkChain):
     """Minimise the free energy of a crystal over auxiliary matrices, positions and cell, and find its curvature."""
 
     @classmethod
@@ -66,7 +68,7 @@ class SschaWorkChain(ProtocolMixin, WorkChain):
         self.ctx.results, self.ctx.cells, self.ctx.converged, self.ctx.collapsed = [], [], False, False
         self.ctx.population = self.inputs.get('ensemble')
         if self.ctx.population is not None:
-            return None  # it has its own matrices
+            self.ctx.drawn = self.ctx.population.base.attributes.get('number')
         results, node = steps.start_sscha.run_get_node(
             self.inputs.get('auxiliary_matrices', self.inputs.dynamical_matrices),
             self.inputs.supercell,
@@ -78,9 +80,9 @@ class SschaWorkChain(ProtocolMixin, WorkChain):
             return self.exit_codes.ERROR_SUB_PROCESS_FAILED_START.format(reason=node.exit_message)
         self.ctx.matrices = results['matrices']
         changed = results['changes']['modes']
-        if changed:
+        if changed and self.ctx.population is None:  # a population has its own matrices
             lowest = min(mode['before'] for mode in changed)
-            self.report(f'{len(changed)} harmonic modes are imaginary, down to {lowest:.1f} meV: made positive')
+            self.report(f'{len(changed)} modes to start from are imaginary, down to {lowest:.1f} meV: made positive')
         return None
 
     def should_run_reference(self):
@@ -89,21 +91,24 @@ class SschaWorkChain(ProtocolMixin, WorkChain):
 
     def run_reference(self):
         """Displace single atoms."""
-        crystal = self.inputs.dynamical_matrices
-        population = steps.displace_atoms(
-            crystal, self.inputs.supercell, metadata={'call_link_label': 'reference_displacements'}
+        population, node = steps.displace_atoms.run_get_node(
+            self.inputs.dynamical_matrices,
+            self.inputs.supercell,
+            metadata={'call_link_label': 'reference_displacements'},
         )
+        if not node.is_finished_ok:
+            return self.exit_codes.ERROR_SUB_PROCESS_FAILED_START.format(reason=node.exit_message)
         return ToContext(reference=self.submit(ForcesWorkChain, **self.forces_inputs(population, 'reference')))
 
     def inspect_reference(self):
         """Fit the harmonic matrices."""
         if not self.ctx.reference.is_finished_ok:
-            return self.exit_codes.ERROR_SUB_PROCESS_FAILED_FORCES.format(step='the reference')
+            return self.forces_failed(self.ctx.reference, 'the reference')
         result, node = steps.fit_reference.run_get_node(
             self.ctx.reference.outputs.ensemble, metadata={'call_link_label': 'reference'}
         )
         if not node.is_finished_ok:
-            return self.exit_codes.ERROR_SUB_PROCESS_FAILED_START.format(reason=node.exit_message)
+            return self.exit_codes.ERROR_SUB_PROCESS_FAILED_INTERPOLATION.format(reason=node.exit_message)
         self.ctx.harmonic = result
         self.out('reference_matrices', result)
 
@@ -141,7 +146,7 @@ class SschaWorkChain(ProtocolMixin, WorkChain):
         )
         if not node.is_finished_ok:
             return self.exit_codes.ERROR_SUB_PROCESS_FAILED_START.format(reason=node.exit_message)
-        self.ctx.population = population
+        self.ctx.population, self.ctx.drawn = population, size
 
     def should_compute(self):
         """Whether the population has no forces yet."""
@@ -151,25 +156,37 @@ class SschaWorkChain(ProtocolMixin, WorkChain):
         """Return the inputs of the forces on a population."""
         inputs = AttributeDict(self.exposed_inputs(ForcesWorkChain, 'forces'))
         inputs.population = population
-        if label != 'population_1':
-            inputs.pop('restart_from', None)  # what is to be taken over belongs to the population that was given
+        if 'restart_from' in inputs and (other := difference(orm.load_node(inputs.restart_from.value), inputs)):
+            inputs.pop('restart_from')
+            self.report(f'{label}: nothing is taken over, for {other}')
         inputs.metadata.call_link_label = f'{label}_forces'
         return inputs
 
+    def purpose(self):
+        """Return what the present population is for."""
+        return 'hessian' if self.ctx.converged else f'population_{self.number()}'
+
     def run_forces(self):
         """Compute the forces on the population."""
-        label = 'hessian' if self.ctx.converged else f'population_{self.number()}'
-        population = self.ctx.population
+        label, population = self.purpose(), self.ctx.population
         self.report(f'{label}: forces on {population.base.attributes.get("number")} configurations')
         return ToContext(forces=self.submit(ForcesWorkChain, **self.forces_inputs(population, label)))
 
     def inspect_forces(self):
         """Take the population with its forces."""
         node = self.ctx.forces
-        if not node.is_finished_ok:
-            self.report(f'ForcesWorkChain {node.pk} failed: {node.exit_message}')
-            return self.exit_codes.ERROR_SUB_PROCESS_FAILED_FORCES.format(step=f'population {self.number()}')
-        self.ctx.population = node.outputs.ensemble
+        if node.is_finished_ok:
+            self.ctx.population = node.outputs.ensemble
+            return None
+        self.out('hessian_ensemble' if self.ctx.converged else 'ensemble', self.ctx.population)
+        if self.ctx.results and not self.ctx.converged:
+            self.out_populations()
+        return self.forces_failed(node, self.purpose())
+
+    def forces_failed(self, node, step):
+        """Return the exit code where there are no forces."""
+        self.report(f'{step}: ForcesWorkChain {node.pk} failed: {node.exit_message}')
+        return self.exit_codes.ERROR_SUB_PROCESS_FAILED_FORCES.format(step=step.replace('_', ' '), uuid=node.uuid)
 
     def run_minimisation(self):
         """Minimise the free energy with the forces of the population."""
@@ -183,24 +200,31 @@ class SschaWorkChain(ProtocolMixin, WorkChain):
         node = self.ctx.minimisation
         if 'matrices' not in node.outputs:
             self.report(f'minimisation {node.pk} failed: {node.exit_message}')
+            self.out('ensemble', self.ctx.population)
+            if self.ctx.results:
+                self.out_populations()
             return self.exit_codes.ERROR_SUB_PROCESS_FAILED_MINIMISATION.format(reason=node.exit_message)
         results = node.outputs.output_parameters.get_dict()
-        largest = self.ctx.population.base.attributes.get('number') >= self.inputs.populations.get_list()[-1]
-        minimal = results['reason'] == 'converged' and largest
-        self.ctx.matrices = node.outputs.matrices
-        self.ctx.strain = False
         self.report(schedule.describe(self.number(), results))
-        if results['reason'] == 'converged' and self.inputs.variable_cell.value:
-            self.ctx.cells.append(node)
-            measured = steps.measured_cell(node.outputs.matrices, node.outputs.trace)
-            at_pressure = reached(measured, self.inputs.pressure.value, self.inputs.pressure_tolerance.value)
-            self.ctx.strain = not at_pressure
-            minimal = minimal and at_pressure
-        self.ctx.collapsed = largest and steps.has_collapsed(results)
-        self.ctx.converged = minimal and not self.ctx.collapsed
         self.ctx.results.append(node)
+        vanished = steps.has_vanished(results)
+        minimal = results['reason'] == 'converged' and not vanished
+        self.ctx.strain = minimal and self.inputs.variable_cell.value and self.is_off_pressure(node)
+        # Configurations that failed do not make a population smaller than it was meant to be.
+        largest = self.ctx.drawn >= self.inputs.populations.get_list()[-1]
+        evidence = [each.outputs.output_parameters.get_dict() for each in self.ctx.results]
+        self.ctx.collapsed = largest and steps.have_collapsed(evidence)
+        if not vanished:  # or the next population is drawn from where this one was: atoms would fly apart
+            self.ctx.matrices = node.outputs.matrices
+        self.ctx.converged = minimal and largest and not self.ctx.strain
         if not self.ctx.converged:
             self.ctx.population = None
+
+    def is_off_pressure(self, minimisation):
+        """Whether the pressure of a minimum is not the target; the cell is kept for the next step."""
+        self.ctx.cells.append(minimisation)
+        measured = steps.measured_cell(minimisation.outputs.matrices, minimisation.outputs.trace)
+        return not reached(measured, self.inputs.pressure.value, self.inputs.pressure_tolerance.value)
 
     def should_strain(self):
         """Whether the next population is drawn in another cell."""
@@ -222,9 +246,15 @@ class SschaWorkChain(ProtocolMixin, WorkChain):
         self.ctx.matrices = result
 
     def finish_populations(self):
-        """Return what the populations gave; stop here if they did not converge."""
+        """Return the last population and what all gave; stop here if they did not converge."""
+        self.out('ensemble', self.ctx.results[-1].inputs.ensemble)
+        self.out_populations()
+        if not (self.ctx.converged or self.ctx.collapsed):
+            return self.exit_codes.ERROR_NOT_CONVERGED.format(number=len(self.ctx.results))
+
+    def out_populations(self):
+        """Return what the populations gave so far."""
         last = self.ctx.results[-1]
-        self.out('ensemble', last.inputs.ensemble)
         self.out('auxiliary_matrices', last.outputs.matrices)
         self.out('trace', last.outputs.trace)
         results, _ = steps.summarise_populations.run_get_node(
@@ -233,9 +263,10 @@ class SschaWorkChain(ProtocolMixin, WorkChain):
                for number, node in enumerate(self.ctx.results, start=1)},
         )  # fmt: skip
         self.out('output_parameters', results)
-        self.out('structure', steps.structure_of(last.outputs.matrices, metadata={'call_link_label': 'structure'}))
-        if not (self.ctx.converged or self.ctx.collapsed):
-            return self.exit_codes.ERROR_NOT_CONVERGED.format(number=len(self.ctx.results))
+        kinds = {'kinds': self.inputs.forces.structure} if 'structure' in self.inputs.forces else {}
+        self.out(
+            'structure', steps.structure_of(last.outputs.matrices, **kinds, metadata={'call_link_label': 'structure'})
+        )
 
     def should_run_hessian(self):
         """Whether the auxiliary matrices have a Hessian, and it was asked for."""
@@ -282,7 +313,8 @@ class SschaWorkChain(ProtocolMixin, WorkChain):
 
     def should_interpolate(self):
         """Whether the harmonic matrices are on a finer mesh than the supercell, or a reference is to be taken off."""
-        return self.inputs.dynamical_matrices.base.attributes.get('mesh') != self.inputs.supercell.get_list()
+        finer = self.inputs.dynamical_matrices.base.attributes.get('mesh') != self.inputs.supercell.get_list()
+        return finer or 'harmonic' in self.ctx
 
     def interpolate(self):
         """Add the change by anharmonicity to the harmonic matrices."""

@@ -12,10 +12,13 @@ from aiida_clathrate.data.force_ensemble import ForceEnsembleData
 from aiida_clathrate.kernels.fourier import restrict
 from aiida_clathrate.kernels.sscha.hessian_settings import HessianSettings
 from aiida_clathrate.kernels.sscha.start import SOFTEST
+from aiida_clathrate.workflows.forces_ports import check_restart, check_source
 
 ForcesWorkChain = WorkflowFactory('clathrate.forces')
 SschaMinimisationCalculation = CalculationFactory('clathrate.sscha_minimisation')
 SschaHessianCalculation = CalculationFactory('clathrate.sscha_hessian')
+#: How far cell and atoms may be from those of the harmonic matrices [Å]: further, no difference can be interpolated.
+LARGEST_DISPLACEMENT = 0.3
 
 
 def define_inputs(spec):
@@ -109,8 +112,9 @@ def define_outputs(spec):
 def define_exit_codes(spec):
     """Define the exit codes."""
     for status, label, message in (
-        (401, 'ERROR_SUB_PROCESS_FAILED_START', 'The populations cannot begin: {reason}'),
-        (402, 'ERROR_SUB_PROCESS_FAILED_FORCES', 'No forces for {step}.'),
+        (401, 'ERROR_SUB_PROCESS_FAILED_START', 'No matrices or configurations to go on with: {reason}'),
+        (402, 'ERROR_SUB_PROCESS_FAILED_FORCES',
+         'No forces for {step}; to go on, give {uuid} as `forces.restart_from`.'),
         (403, 'ERROR_SUB_PROCESS_FAILED_MINIMISATION', 'The minimisation failed: {reason}'),
         (404, 'ERROR_SUB_PROCESS_FAILED_HESSIAN', 'No Hessian: {reason}'),
         (405, 'ERROR_SUB_PROCESS_FAILED_INTERPOLATION', 'The change by anharmonicity cannot be added: {reason}'),
@@ -124,26 +128,61 @@ def define_exit_codes(spec):
 
 def validate_inputs(inputs, _):
     """Refuse inputs that cannot work together, before anything is submitted."""
-    if not {'dynamical_matrices', 'supercell', 'temperature'} <= set(inputs):
-        return None  # the ports themselves complain
+    # A work chain around this one has the matrices later; what does not need them is refused at once.
+    problem = check_cell(inputs) or check_blocks(inputs)
+    if problem or not {'dynamical_matrices', 'supercell', 'temperature'} <= set(inputs):
+        return problem  # the ports themselves complain about what is missing
+    return check_matrices(inputs) or check_forces(inputs) or check_ensemble(inputs)
+
+
+def check_matrices(inputs):
+    """Refuse matrices whose mesh the supercell does not divide, and those of two crystals."""
+    kernels = {}
     for name in ('dynamical_matrices', 'auxiliary_matrices'):
         if name in inputs:
             try:
-                restrict(inputs[name].to_kernel(), tuple(inputs['supercell']))
+                kernels[name] = restrict(inputs[name].to_kernel(), tuple(inputs['supercell']))
             except ValueError as error:
                 return f'supercell and {name}: {error}'
-    return check_cell(inputs) or check_ensemble(inputs) or check_start(inputs) or check_blocks(inputs)
+    return other_crystal('auxiliary_matrices', *(matrices.crystal for matrices in kernels.values()))
+
+
+def other_crystal(name, own, other=None):
+    """Return why an input is of another crystal than the harmonic matrices, ``None`` if it is not."""
+    if other is None:
+        return None
+    if own.symbols != other.symbols:
+        return f'{name}: is of {other.formula}, the matrices are of {own.formula}'
+    # A crystal under pressure is strained, not another one.
+    if not own.same_lattice(other, LARGEST_DISPLACEMENT):
+        return f'{name}: its crystal differs from that of the matrices by more than {LARGEST_DISPLACEMENT} Å'
+    return None
+
+
+def check_forces(inputs):
+    """Refuse what cannot give forces, and what nothing can be taken over from."""
+    forces = inputs['forces']
+    problem = check_source(forces, tuple(inputs['dynamical_matrices'].base.attributes.get('symbols')))
+    if problem is None and 'restart_from' in forces and not is_computed(inputs.get('ensemble')):
+        # Without an ensemble only the run itself can tell whether it draws the population that was computed.
+        population = {'population': inputs['ensemble']} if 'ensemble' in inputs else {}
+        problem = check_restart({**forces, **population})
+    return problem and f'forces.{problem}'
+
+
+def is_computed(ensemble):
+    """Whether there is an ensemble that has forces."""
+    return ensemble is not None and ensemble.base.attributes.get('computed')
 
 
 def check_cell(inputs):
     """Refuse a variable cell without pressure or stresses."""
-    if not inputs['variable_cell'].value:
+    if not {'variable_cell', 'forces'} <= set(inputs) or not inputs['variable_cell'].value:
         return None
     if 'pressure' not in inputs:
         return 'pressure: a variable cell needs a target pressure [GPa]'
     ensemble = inputs.get('ensemble')
-    held = {} if ensemble is None else ensemble.base.attributes.all
-    if held.get('computed') and not held.get('has_stresses'):
+    if is_computed(ensemble) and not ensemble.base.attributes.get('has_stresses'):
         return 'ensemble: has no stresses, which a variable cell needs; give one with stresses, or a fixed cell'
     if not inputs['forces']['stress'].value:
         return 'forces.stress: a variable cell needs the stresses; give True'
@@ -151,36 +190,26 @@ def check_cell(inputs):
 
 
 def check_ensemble(inputs):
-    """Refuse a population of another crystal, supercell or temperature."""
+    """Refuse a population of another crystal, supercell or temperature, or whose numbers cannot be used."""
     if 'ensemble' not in inputs:
         return None
-    ensemble, matrices = inputs['ensemble'], inputs['dynamical_matrices'].base.attributes
-    held = ensemble.base.attributes
-    if held.get('symbols') != matrices.get('symbols'):
-        return f'ensemble: is of {held.get("formula")}, the matrices are of {matrices.get("formula")}'
+    try:
+        crystal = inputs['ensemble'].to_kernel().crystal
+    except ValueError as error:
+        return f'ensemble: {error}'
+    if problem := other_crystal('ensemble', inputs['dynamical_matrices'].to_kernel().crystal, crystal):
+        return problem
+    held = inputs['ensemble'].base.attributes
     if held.get('mesh') != inputs['supercell'].get_list():
         return f'ensemble: its supercell is {held.get("mesh")}, not {inputs["supercell"].get_list()}'
     if held.get('temperature') != inputs['temperature'].value:
         return f'ensemble: was drawn at {held.get("temperature")} K, not at {inputs["temperature"].value} K'
-    # A crystal under pressure is strained, not another one.
-    other, own = ensemble.to_kernel().crystal, inputs['dynamical_matrices'].to_kernel().crystal
-    if not other.same_lattice(own, 0.5):
-        return 'ensemble: its crystal differs from that of the matrices by more than 0.5 Å'
-    return None
-
-
-def check_start(inputs):
-    """Refuse auxiliary matrices of another crystal."""
-    if 'auxiliary_matrices' in inputs:
-        ours, theirs = (inputs[name].base.attributes for name in ('dynamical_matrices', 'auxiliary_matrices'))
-        if ours.get('symbols') != theirs.get('symbols'):
-            return f'auxiliary_matrices: are of {theirs.get("formula")}, not of {ours.get("formula")}'
     return None
 
 
 def check_blocks(inputs):
     """Refuse a Hessian whose population is too small for the blocks of its errors, before it has cost anything."""
-    if 'hessian' not in inputs or 'parameters' not in inputs['hessian']:
+    if 'parameters' not in inputs.get('hessian', {}) or 'hessian_configurations' not in inputs:
         return None
     blocks = HessianSettings.from_scalars(inputs['hessian']['parameters'].get_dict()).blocks
     pairs = inputs['hessian_configurations'].value // 2

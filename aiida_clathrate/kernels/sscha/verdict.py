@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any, Literal
 
 from aiida_clathrate.kernels.stability import Stability
@@ -15,6 +16,8 @@ StabilityClass = Literal['stable', 'hessian-imaginary', 'collapsed']
 
 #: Errors that a frequency must be away from zero to count as different from it.
 SIGNIFICANT = 2.0
+#: A frequency runs to zero when it has fallen so many populations in a row, below this [meV].
+FALLS, SOFT = 3, 5.0
 
 
 @dataclass(frozen=True)
@@ -39,11 +42,12 @@ class AnharmonicVerdict:
 
     ``stable``: auxiliary matrices and Hessian are positive. ``hessian-imaginary``: the auxiliary matrices are positive,
     the Hessian is not: the crystal distorts. ``collapsed``: in the last two populations no positive auxiliary matrices
-    minimise the free energy, or the smallest frequency at the minimum is zero within its error.
+    minimise the free energy, or the smallest frequency at the minimum is zero within its error; or it fell to nearly
+    zero from population to population.
 
     :param verdict: the class.
     :param significant: whether the frequency that decides is further than ``SIGNIFICANT`` errors from zero; of a
-        collapsed crystal, whether no step kept the matrices positive.
+        collapsed crystal, whether there was no minimum at all.
     :param smallest_frequency: of the Hessian, negative where imaginary, or the smallest auxiliary one of a collapsed
         crystal [meV].
     :param error: its standard deviation [meV]; ``None`` where it lies between the wave vectors of the supercell.
@@ -80,14 +84,26 @@ def vanished(population: PopulationEvidence) -> bool:
     return zero or population.reason == 'not positive'
 
 
+def runs_to_zero(populations: Sequence[PopulationEvidence]) -> bool:
+    """Whether the smallest frequency fell without an end in sight: to where none is, whenever a sample was used up.
+
+    Where ⟨∂²V⟩ is not positive each population takes the frequency down by what its sample bears.
+    """
+    last = [population.frequency for population in populations[-FALLS:]]
+    used_up = all(population.reason == 'kong-liu' for population in populations[-FALLS:])
+    falling = all(later < earlier for earlier, later in pairwise(last))
+    return len(last) == FALLS and used_up and falling and last[-1] < min(SOFT, 0.5 * last[0])
+
+
 def collapsed(populations: Sequence[PopulationEvidence]) -> bool:
-    """Whether the auxiliary frequencies ran to zero in the last two populations: one alone may be bad luck.
+    """Whether the auxiliary frequencies ran to zero in the last populations: one alone may be bad luck.
 
     :raises ValueError: without a population.
     """
     if not populations:
         raise ValueError('populations: at least one is needed for a verdict')
-    return len(populations) > 1 and all(vanished(population) for population in populations[-2:])
+    twice = len(populations) > 1 and all(vanished(population) for population in populations[-2:])
+    return twice or runs_to_zero(populations)
 
 
 def anharmonic_verdict(
@@ -102,7 +118,7 @@ def anharmonic_verdict(
     last = populations[-1] if populations else None
     if collapsed(populations):
         assert last is not None
-        significant = last.reason == 'not positive'
+        significant = last.reason != 'converged'
         return AnharmonicVerdict('collapsed', significant, last.frequency, last.error, tuple(populations), hessian)
     if hessian is None:
         raise ValueError('hessian: the auxiliary matrices are positive, so the Hessian is needed for a verdict')
