@@ -88,6 +88,21 @@ def test_exact_solutions(name):
     assert abs(differences[:, -1].mean()) < 3.5 * np.sqrt(expected[-1] / populations)
 
 
+@pytest.mark.parametrize('name', ['quartic', 'mesh', 'cubic'])
+def test_bias_of_the_free_energy(name):
+    """By how much fitting Φ lowers it: from the exact solution, where the average has no bias, to the minimum."""
+    model, temperature = EXACT[name]
+    drops, biases = [], []
+    for seed in range(40):
+        ensemble = model.evaluate(sample(start_of(model, temperature), temperature, 1000, seed))
+        minimum = minimise(replace(ensemble, stresses=None))
+        drops.append(minimum.trace.free_energy[-1] - minimum.trace.free_energy[0])
+        biases.append(minimum.free_energy_bias)
+    difference = np.mean(drops) - np.mean(biases)
+    assert np.mean(drops) < -3 * np.std(drops) / np.sqrt(40)
+    assert abs(difference) < 3.5 * np.std(drops) / np.sqrt(40) + 0.15 * abs(np.mean(drops))
+
+
 @pytest.mark.parametrize('relaxed', [False, True])
 def test_pressure_errors(relaxed):
     """They count that Φ and the centroids answer to the noise.
