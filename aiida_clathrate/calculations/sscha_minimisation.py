@@ -41,8 +41,9 @@ class SschaMinimisationCalculation(KernelCalculation):
             valid_type=orm.ArrayData,
             help='The course, one row for each step: free_energy and free_energy_error of the primitive cell [eV], '
             'gradient and gradient_error [eV/Å²], force and force_error [eV/Å], kong_liu, frequencies [meV], '
-            'evaluations; at its end frequencies_end and frequency_errors (q, 3n) [meV], and with stresses '
-            'pressure_tensor and pressure_error (3, 3) [GPa].',
+            'evaluations; at its end frequencies_end and frequency_errors (q, 3n) [meV], position_errors (n, 3) [Å], '
+            'deviations of Φ by each block of the ensemble (b, q, 3n, 3n) [eV/Å²], and with stresses pressure_tensor '
+            'and pressure_error (3, 3) [GPa].',
         )
         spec.default_output_node = 'output_parameters'
         spec.exit_code(
