@@ -4,8 +4,7 @@ import sys
 
 from aiida.orm import List, load_node
 
-earlier = load_node(sys.argv[1])
-builder = earlier.get_builder_restart()
-builder.auxiliary_matrices = earlier.outputs.auxiliary_matrices
+from aiida_clathrate.workflows.sscha_restart import restart_builder
+
+builder = restart_builder(load_node(sys.argv[1]))
 builder.populations = List([1000, 2000])
-builder.seed = earlier.inputs.seed.value + 100  # other random numbers than before
