@@ -123,6 +123,7 @@ def test_show(finished, results):
     for words in (f'{smallest} meV', 'verdict', 'stable', '300 in 2 populations', 'converged', 'GPa', 'N_eff'):
         assert words in output
     assert 'too few configurations' in output
+    assert f'{1e3 * populations[-1][1]["free_energy_bias"]:.2g} meV, not taken off' in output
 
 
 def test_show_unfinished(chain, results):
