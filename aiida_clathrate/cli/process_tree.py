@@ -13,6 +13,7 @@ from typing import Any
 
 TERMINATED = ('finished', 'excepted', 'killed')
 ATTRIBUTES = ('process_label', 'process_state', 'process_status', 'exit_status', 'exit_message', 'paused')
+FORCES = 'aiida.workflows:clathrate.forces'
 JOB_ATTRIBUTES = ('scheduler_state', 'remote_workdir')
 
 
@@ -21,8 +22,10 @@ class Process:
     """One process at one moment.
 
     :param caller: pk of the process that called it, ``None`` at the root.
+    :param step: label of the call, ``None`` at the root.
     :param detail: what it waits for, or the state of a job at its scheduler.
     :param progress: of a phonon calculation that runs on this machine, wave vectors done and wanted.
+    :param configurations: of a ``ForcesWorkChain``, how many configurations its population has.
     """
 
     pk: int
@@ -34,6 +37,8 @@ class Process:
     detail: str | None
     elapsed: timedelta
     progress: tuple[int, int] | None = None
+    step: str | None = None
+    configurations: int | None = None
 
     @property
     def terminated(self) -> bool:
@@ -57,7 +62,25 @@ def read_processes(pk: int) -> list[Process]:
         called = query_processes({}, callers=level)
         rows += called
         level = [row['id'] for row in called]
-    return [to_process(row, here) for row in rows]
+    sizes = population_sizes([row['id'] for row in rows if row['process_type'] == FORCES])
+    return [to_process(row, here, sizes.get(row['id'])) for row in rows]
+
+
+def population_sizes(pks: list[int]) -> dict[int, int]:
+    """Return how many configurations the population of each ``ForcesWorkChain`` has."""
+    from aiida.orm import Data, ProcessNode, QueryBuilder
+
+    if not pks:
+        return {}
+    builder = QueryBuilder().append(ProcessNode, filters={'id': {'in': pks}}, project='id', tag='forces')
+    builder.append(
+        Data,
+        with_outgoing='forces',
+        edge_filters={'label': 'population'},
+        project='attributes.number',
+        tag='population',
+    )
+    return {pk: number for pk, number in builder.all() if number is not None}
 
 
 def last_report(pks: list[int]) -> str | None:
@@ -81,12 +104,16 @@ def query_processes(filters: dict[str, Any], callers: list[int] | None = None) -
     if callers is not None:
         builder.append(ProcessNode, filters={'id': {'in': callers}}, project='id', tag='caller')
         relation = {'with_incoming': 'caller', 'edge_filters': {'type': {'in': ['call_calc', 'call_work']}}}
+        relation |= {'edge_project': 'label', 'edge_tag': 'call'}
     builder.append(ProcessNode, filters=filters, project=columns, tag='process', **relation)
     builder.order_by({'process': {'id': 'asc'}})
-    return [{**found['process'], 'caller': found.get('caller', {}).get('id')} for found in builder.dict()]
+    return [
+        {**found['process'], 'caller': found.get('caller', {}).get('id'), 'step': found.get('call', {}).get('label')}
+        for found in builder.dict()
+    ]
 
 
-def to_process(row: dict[str, Any], local_computers: list[int]) -> Process:
+def to_process(row: dict[str, Any], local_computers: list[int], configurations: int | None) -> Process:
     """Return the process of one row of the query."""
     value = {name: row[f'attributes.{name}'] for name in (*ATTRIBUTES, *JOB_ATTRIBUTES)}
     state = value['process_state'] or 'created'
@@ -103,6 +130,8 @@ def to_process(row: dict[str, Any], local_computers: list[int]) -> Process:
         detail=(scheduler or value['process_status']) if running else None,
         elapsed=(datetime.now(timezone.utc) if running else row['mtime']) - row['ctime'],
         progress=phonon_progress(Path(folder)) if folder else None,
+        step=row['step'],
+        configurations=configurations,
     )
 
 

@@ -11,6 +11,7 @@ import click
 from aiida.cmdline.params import arguments
 from aiida.cmdline.utils import decorators, echo
 
+from aiida_clathrate.cli.configurations import fold
 from aiida_clathrate.cli.process_tree import Process, last_report, read_processes
 
 if TYPE_CHECKING:
@@ -81,15 +82,16 @@ def render(processes: list[Process], report: str | None) -> RenderableType:
         for parent in {p.caller for p in processes}
     }
     branches: dict[int, Tree] = {}
-    for process in processes:
-        line = describe(process, states.get(process.pk, Counter()))
+    visible, notes = fold(processes)
+    for process in visible:
+        line = describe(process, states.get(process.pk, Counter()), notes.get(process.pk))
         parent = branches.get(process.caller) if process.caller is not None else None
         branches[process.pk] = parent.add(line) if parent else Tree(line, guide_style='dim')
     foot = Text(f'Last report: {report}', style='dim', overflow='ellipsis', no_wrap=True) if report else Text()
     return Group(branches[processes[0].pk], foot)
 
 
-def describe(process: Process, called: Counter[bool]) -> Text:
+def describe(process: Process, called: Counter[bool], note: str | None = None) -> Text:
     """Return one line: mark, label, pk, state, exit code, progress, elapsed time."""
     from rich.text import Text
 
@@ -100,8 +102,8 @@ def describe(process: Process, called: Counter[bool]) -> Text:
         words.append(f'[{process.exit_status}] {process.exit_message or ""}'.strip())
     if process.progress:
         words.append(f'q-points {process.progress[0]}/{process.progress[1]}')
-    elif called.total() > 1:
-        words.append(f'steps ended {called[True]}/{called.total()}')
+    elif note or called.total() > 1:
+        words.append(note or f'steps ended {called[True]}/{called.total()}')
     if process.detail:
         words.append(process.detail.splitlines()[0])
     text = Text.assemble((f'{mark} ', style), (process.label, 'bold'), (f' ({process.pk})  ', 'dim'))
