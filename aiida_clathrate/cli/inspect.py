@@ -49,7 +49,7 @@ def render(section: Section) -> RenderableType:
         grid.add_row(name, value)
     parts: list[RenderableType] = [grid] if section.rows else []
     if section.table:
-        table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+        table = Table(box=box.SIMPLE_HEAD, pad_edge=False, collapse_padding=True)
         for number, head in enumerate(section.header):
             table.add_column(head, justify='right' if number or section.table[0][0][:1].isdigit() else 'left')
         for row in section.table:

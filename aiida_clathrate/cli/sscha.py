@@ -168,13 +168,17 @@ def population_rows(content: Mapping[str, Any]) -> list[tuple[str, str]]:
     if content.get('pressure_error') is not None:
         rows.append(('pressure', f'{with_error(content["pressure"], content["pressure_error"])} GPa'))
     notes = [(f'population {number}', note) for number, row in enumerate(populations, 1) for note in row['warnings']]
-    return rows + notes
+    told = 'in brackets the errors of the last digits; the larger gradient in units of its error'
+    return [*rows, *notes, ('table', told)]
 
 
 def population_table(content: Mapping[str, Any]) -> Table:
-    """Return one row for each population; without stresses its pressure is not known."""
-    header = ['', 'configurations', 'ended', 'steps', 'N_eff', 'F (eV/cell)', 'gradient/error', 'force/error']
-    header += ['lowest ħω (meV)', 'P (GPa)']
+    """Return one row for each population, narrow enough for 80 columns.
+
+    The larger of the two gradients, of Φ and of the positions, is given in units of its error. Without stresses the
+    pressure is not known.
+    """
+    header = ['', 'N', 'N_eff', 'ended', 'F (eV)', 'gradient', 'lowest ħω (meV)', 'P (GPa)']
     table = []
     for number, row in enumerate(content['populations'], 1):
         error = row.get('pressure_error')
@@ -182,14 +186,12 @@ def population_table(content: Mapping[str, Any]) -> Table:
             [
                 str(number),
                 str(row['configurations']),
-                row['reason'],
-                str(row['steps']),
                 f'{row["effective_configurations"]:.0f}',
-                with_error(row['free_energy'], row['free_energy_error']),
-                ratio(row['gradient'], row['gradient_error']),
-                ratio(row['force'], row['force_error']),
-                with_error(row['smallest_frequency'], row['smallest_frequency_error']),
-                with_error(None if error is None else row['pressure'], error),
+                row['reason'],
+                in_brackets(row['free_energy'], row['free_energy_error']),
+                largest_ratio((row['gradient'], row['gradient_error']), (row['force'], row['force_error'])),
+                in_brackets(row['smallest_frequency'], row['smallest_frequency_error']),
+                in_brackets(None if error is None else row['pressure'], error),
             ]
         )
     return header, table
@@ -238,8 +240,16 @@ def with_error(value: float | None, error: float | None) -> str:
     return f'{value:.{decimals}f} ± {error:.{decimals}f}'
 
 
-def ratio(value: float, error: float) -> str:
-    """Return a gradient in units of its error; –, where symmetry forbids it and both are rounding."""
+def in_brackets(value: float | None, error: float | None) -> str:
+    """Return a value with the error of its last two digits, such as 1.84287(21); –, where there is no value."""
+    number, _, uncertainty = with_error(value, error).partition(' ± ')
+    digits = uncertainty.lstrip('0.').replace('.', '') if float(uncertainty or 1) < 1 else uncertainty
+    return f'{number}({digits})' if uncertainty else number
+
+
+def largest_ratio(*pairs: tuple[float, float]) -> str:
+    """Return the largest gradient in units of its error; –, where symmetry forbids all and they are rounding."""
     from aiida_clathrate.kernels.figures.minimisation import ROUNDING
 
-    return f'{value / error:.1e}' if error > ROUNDING else '–'
+    ratios = [value / error for value, error in pairs if error > ROUNDING]
+    return f'{max(ratios):.2g}' if ratios else '–'

@@ -12,7 +12,7 @@ from morse_clathrate import MorseClathrate, clathrate_atoms
 
 from aiida_clathrate.calculations.sscha import judge, summarise_populations
 from aiida_clathrate.cli.inspect import cmd_plot, cmd_show
-from aiida_clathrate.cli.sscha import MINIMISATION, WORKCHAIN, ratio, with_error
+from aiida_clathrate.cli.sscha import MINIMISATION, WORKCHAIN, in_brackets, largest_ratio, with_error
 from aiida_clathrate.data.dynamical_matrix import DynamicalMatrixData
 from aiida_clathrate.data.force_ensemble import ForceEnsembleData
 from aiida_clathrate.kernels.crystal import Crystal
@@ -115,9 +115,9 @@ def test_show(finished, results):
     _, populations, found = results
     output = invoke(cmd_show, finished.pk).output
     for _, scalars, _ in populations:
-        assert with_error(scalars['free_energy'], scalars['free_energy_error']) in output
-        assert with_error(scalars['smallest_frequency'], scalars['smallest_frequency_error']) in output
-        assert with_error(scalars['pressure'], scalars['pressure_error']) in output
+        assert in_brackets(scalars['free_energy'], scalars['free_energy_error']) in output
+        assert in_brackets(scalars['smallest_frequency'], scalars['smallest_frequency_error']) in output
+        assert in_brackets(scalars['pressure'], scalars['pressure_error']) in output
     index = np.argsort(found.frequencies[0])[3]
     smallest = with_error(found.frequencies[0, index], found.frequency_errors[0, index])
     for words in (f'{smallest} meV', 'verdict', 'stable', '300 in 2 populations', 'converged', 'GPa', 'N_eff'):
@@ -130,7 +130,7 @@ def test_show_unfinished(chain, results):
     """A run that goes on shows the populations that it has."""
     output = invoke(cmd_show, chain.pk).output
     assert 'SschaWorkChain' in output
-    places = [output.index(with_error(row[1]['free_energy'], row[1]['free_energy_error'])) for row in results[1]]
+    places = [output.index(in_brackets(row[1]['free_energy'], row[1]['free_energy_error'])) for row in results[1]]
     assert places[-1] > 0
 
 
@@ -226,6 +226,31 @@ def test_with_error(value, error, text):
     assert with_error(value, error) == text
 
 
+@pytest.mark.parametrize(
+    ('value', 'error', 'text'),
+    [
+        (-3929.13562, 0.00467, '-3929.1356(47)'),
+        (11.6031, 0.0264, '11.603(26)'),
+        (130.697, 2.34, '130.7(2.3)'),
+        (130.697, 23.4, '131(23)'),
+        (5.0, None, '5'),
+        (None, None, '–'),
+    ],
+)
+def test_in_brackets(value, error, text):
+    """The error of the last digits stands behind them, with its own point where it has one."""
+    assert in_brackets(value, error) == text
+
+
+def test_narrow(finished):
+    """Nothing of the table of populations is cut off in 80 columns."""
+    output = CliRunner(env={'COLUMNS': '80'}).invoke(cmd_show, [str(finished.pk)], catch_exceptions=False).output
+    table = output.partition('N_eff')[2].partition('╰')[0]
+    assert 'converged' in table
+    assert '…' not in table
+
+
 def test_forbidden_force():
-    """The rounding that is left of a force that symmetry forbids has no ratio."""
-    assert (ratio(1e-17, 1e-17), ratio(0.02, 0.01)) == ('–', '2.0e+00')
+    """The larger ratio decides; the rounding that is left of what symmetry forbids has none."""
+    assert largest_ratio((1e-17, 1e-17)) == '–'
+    assert largest_ratio((0.02, 0.01), (1e-17, 1e-17), (1.0, 10.0)) == '2'
