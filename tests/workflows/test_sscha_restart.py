@@ -1,6 +1,7 @@
 """Where an SSCHA goes on: at the last thing that is worth keeping of an earlier one, wherever that one stopped."""
 
 from dataclasses import replace
+from uuid import uuid4
 
 import numpy as np
 import pytest
@@ -39,7 +40,7 @@ class Run:
     """An ``SschaWorkChain`` whose steps are stored one after the other, as the engine stores them."""
 
     def __init__(self, computer, **changes):
-        code = orm.InstalledCode(computer, '/bin/true', label='python').store()
+        code = orm.InstalledCode(computer, '/bin/true', label=uuid4().hex).store()
         builder = WorkflowFactory('clathrate.sscha').get_builder_from_protocol(
             code, matrices(level='harmonic').store(), MESH, TEMPERATURE, calculator_code=code, seed=SEED,
             overrides={'populations': [4, 6, 8]},
@@ -103,7 +104,7 @@ class Run:
 
 
 @pytest.fixture
-def run(aiida_profile_clean, aiida_localhost):
+def run(aiida_profile, aiida_localhost):
     """Return an earlier run without any steps."""
     return Run(aiida_localhost)
 
@@ -166,7 +167,7 @@ def test_not_converged(run):
     assert refused(builder) is None
 
 
-def test_given_ensemble_is_left_behind(aiida_profile_clean, aiida_localhost):
+def test_given_ensemble_is_left_behind(aiida_profile, aiida_localhost):
     """The population that an earlier run began with is not minimised again once it has been."""
     run = Run(aiida_localhost, ensemble=population(1, computed=True).store())
     last = run.call('population_1_minimisation', {}, matrices=matrices(6.0)).outputs.matrices
@@ -175,7 +176,7 @@ def test_given_ensemble_is_left_behind(aiida_profile_clean, aiida_localhost):
     assert 'ensemble' not in builder._inputs(prune=True)
 
 
-def test_given_ensemble_is_kept(aiida_profile_clean, aiida_localhost):
+def test_given_ensemble_is_kept(aiida_profile, aiida_localhost):
     """Before its forces are there it is the population to go on with."""
     given = population(1).store()
     run = Run(aiida_localhost, ensemble=given)
@@ -197,24 +198,25 @@ def test_earlier_cell(run):
     assert continuation(run.stop()).matrices.uuid == last.uuid
 
 
-@pytest.mark.parametrize('interrupted', [True, False])
-def test_hessian(run, interrupted):
+@pytest.mark.parametrize('case', ['interrupted', 'finished', 'no Hessian wanted'])
+def test_hessian(run, case):
     """Where only the Hessian is missing, or another is wanted, the last population is minimised once more."""
     run.minimise(1)
     run.minimise(2)
     ensemble = ensemble_of(run, 2)
-    drawn = run.call('hessian_sampling', result=population(SEED)).outputs.result
-    if interrupted:
-        forces = run.call('hessian_forces', {'population': drawn}, 'killed', None)
-        node = run.stop()
+    taken_over = None
+    if case != 'no Hessian wanted':
+        drawn = run.call('hessian_sampling', result=population(SEED)).outputs.result
+    if case == 'interrupted':
+        taken_over = run.call('hessian_forces', {'population': drawn}, 'killed', None).uuid
+        run.stop()
     else:
         run.end(run.node, 'finished', 0)
-        forces, node = None, run.node
-    builder = restart_builder(node)
+    builder = restart_builder(run.node)
     assert builder.ensemble.uuid == ensemble.uuid
     # The same noise as before: the population of the Hessian is the same one, and its finished part is taken over.
     assert builder.seed.value == SEED
-    assert builder.forces._inputs(prune=True).get('restart_from') == (forces.uuid if forces else None)
+    assert builder.forces._inputs(prune=True).get('restart_from') == taken_over
     assert refused(builder) is None
 
 
