@@ -88,8 +88,7 @@ def new_builder(
     for name, value, example in (('supercell', supercell, '2 2 2'), ('temperature', temperature, '300')):
         if value is None:
             raise ValueError(f'--{name}: missing; give for instance --{name} {example}')
-    if pw is not None and calculator is not None:
-        raise ValueError(f'--pw {pw} and --calculator {calculator}: forces come from one place; leave one out')
+    check_source(calculator, pw=pw, kpoints=kpoints, pseudo_family=pseudo_family, pools=pools)
     if variable_cell != (pressure is not None):
         raise ValueError('--variable-cell and --pressure: a cell that varies goes to a pressure; give both or neither')
     forces = {'calculator_code': code(calculator)} if calculator else {'pw_code': code(pw or 'pw@localhost')}
@@ -110,6 +109,16 @@ def new_builder(
     )
     set_numbers(builder, **numbers)
     return builder
+
+
+def check_source(calculator, **options):
+    """Refuse options of pw.x beside a calculator.
+
+    :raises ValueError: if there are any.
+    """
+    given = [name.replace('_', '-') for name, value in options.items() if value is not None]
+    if calculator and given:
+        raise ValueError(f'--{given[0]} and --calculator {calculator}: forces come from one place; leave one out')
 
 
 def restarted_builder(earlier, given, **arguments):
