@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from aiida import orm
-from aiida.plugins import WorkflowFactory
+from aiida.plugins import CalculationFactory, WorkflowFactory
 from aiida_quantumespresso.common.types import ElectronicType
 from aiida_quantumespresso.workflows.protocols.utils import recursive_merge
 
@@ -14,6 +14,7 @@ from aiida_clathrate.kernels.sscha.hessian_settings import HessianSettings
 from aiida_clathrate.workflows.relax_phonon_builder import mesh_node
 
 PwBaseWorkChain = WorkflowFactory('quantumespresso.pw.base')
+SschaMinimisationCalculation = CalculationFactory('clathrate.sscha_minimisation')
 
 #: Values of the protocol that are ports of the same name.
 PORTS = {
@@ -92,11 +93,11 @@ def get_builder(
     for name, defaults in (('minimisation', {}), ('hessian', blocks)):
         builder[name].code = python_code
         builder[name].parameters = orm.Dict(defaults | inputs[name])
-        builder[name].metadata.options = kernel_options or {}
+        builder[name].metadata.options = usual_resources() | (kernel_options or {})
     if calculator_code is not None:
         builder.forces.pop('pw', None)
         builder.forces.calculator.code = calculator_code
-        builder.forces.calculator.metadata.options = options or {}
+        builder.forces.calculator.metadata.options = usual_resources() | (options or {})
         return builder
     builder.forces.pop('calculator', None)
     structure = structure or orm.StructureData(ase=dynamical_matrices.to_kernel().crystal.to_ase())
@@ -106,6 +107,11 @@ def get_builder(
     common = {'protocol': protocol, 'options': options, 'electronic_type': electronic_type}
     builder.forces.pw = pw_inputs(pw_code, structure, inputs, pseudo_family, pools, mesh, common)
     return builder
+
+
+def usual_resources():
+    """Return the option that a namespace must have to be set in a builder, as our calculations have it."""
+    return {'resources': SschaMinimisationCalculation.spec().inputs['metadata']['options']['resources'].default()}
 
 
 def loaded(code):

@@ -88,6 +88,69 @@ def test_unstable(chain):
     assert 'spectral_function' not in node.outputs
 
 
+@pytest.fixture
+def anharmonic(chain, aiida_code_installed):
+    """Return a builder whose anharmonic forces come from a potential of the embedded-medium theory."""
+    calculator = aiida_code_installed(
+        label='test-emt',
+        filepath_executable=sys.executable,
+        default_calc_job_plugin='clathrate.evaluate',
+        prepend_text='export OMP_NUM_THREADS=1 CLATHRATE_CALCULATOR=ase.calculators.emt:EMT',
+    )
+    sscha = {
+        'supercell': (2, 2, 2),
+        'temperature': 100.0,
+        'calculator_code': calculator,
+        'overrides': {'populations': [40], 'hessian_configurations': 100, 'hessian': {'blocks': 10}},
+    }
+    return chain({'mu_stars': [0.1], 'smearing': 2}, sscha=sscha)
+
+
+@pytest.mark.qe
+def test_anharmonic(anharmonic):
+    """Harmonic and anharmonic T_c come out of one run, the latter with the error that the ensembles give it."""
+    builder = anharmonic
+    builder.sscha.reference = orm.Bool(True)  # pw.x and the potential agree on nothing but the crystal
+    with enable_caching():
+        results, node = run_get_node(builder)
+    assert node.is_finished_ok, node.exit_message
+    harmonic, found = results['superconductivity'].to_kernel(), results['anharmonic']['superconductivity'].to_kernel()
+    assert harmonic.error is None
+    assert 0 < found.error < found.critical_temperature
+    assert found.critical_temperature == pytest.approx(harmonic.critical_temperature, rel=0.5)
+    assert found.critical_temperature != harmonic.critical_temperature
+    sscha = results['sscha']
+    assert results['anharmonic']['spectral_function'].creator.inputs.dynamical_matrices.uuid == (
+        sscha['interpolated_auxiliary'].uuid
+    )
+    assert sscha['stability']['class'] == 'stable'
+    fine, coarse = sscha['interpolated_auxiliary'].to_kernel(), sscha['auxiliary_matrices'].to_kernel()
+    np.testing.assert_allclose(
+        fine.force_constants - results['dynamical_matrices'].to_kernel().force_constants,
+        coarse.force_constants - sscha['reference_matrices'].to_kernel().force_constants,
+        atol=1e-9,
+    )
+    links = {link.link_label for link in node.base.links.get_outgoing().all()}
+    assert {'sscha', 'eliashberg', 'anharmonic_eliashberg', 'mode_deviations'} <= links
+
+
+def test_anharmonic_refused(anharmonic, assert_refused):
+    """What the anharmonic branch cannot do is refused before the phonons have been paid for."""
+    forces = anharmonic.sscha.forces.calculator
+    for change, message in (
+        (lambda b: setattr(b.sscha, 'supercell', [3, 1, 1]), r'sscha\.supercell: \[3, 1, 1\] does not divide'),
+        (lambda b: setattr(b.sscha, 'variable_cell', True), 'pressure: a variable cell needs a target pressure'),
+        (lambda b: setattr(b.sscha, 'hessian_configurations', 10), '10 are 5 pairs, fewer than the 10 blocks'),
+        (lambda b: b.sscha.forces.pop('calculator'), r'sscha\.forces\.pw, calculator: give one of them, not 0'),
+        (lambda b: b.sscha.pop('hessian'), 'there are no modes of the Hessian without sscha.hessian'),
+        (lambda b: setattr(b, 'anharmonic_modes', 'both'), "anharmonic_modes: 'both' is none of auxiliary, hessian"),
+    ):
+        anharmonic.anharmonic_modes = 'hessian'
+        assert_refused(anharmonic, change, message)
+        anharmonic.sscha.supercell, anharmonic.sscha.variable_cell = [2, 2, 2], False
+        anharmonic.sscha.hessian_configurations, anharmonic.sscha.forces.calculator = 100, forces
+
+
 @pytest.mark.parametrize(
     ('change', 'message'),
     [
