@@ -109,7 +109,8 @@ class AseEvaluator:
         if stress and 'stress' not in properties:
             raise KernelError(
                 'ERROR_STRESSES_MISSING',
-                f'{type(calculator).__name__} computes no stresses; take another calculator, or a fixed cell',
+                f'{type(calculator).__name__} computes no stresses; take another calculator, or a fixed cell without '
+                '`stress`',
             )
         self.stress = stress
         # Forces are derivatives of the free energy of the electrons, not of their energy.

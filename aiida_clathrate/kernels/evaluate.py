@@ -197,7 +197,9 @@ def checked(results: Results, shape: tuple[int, ...], indices: NDArray[np.int64]
     if not stress:
         return Evaluated(indices, energies, forces)
     if stresses is None:
-        raise KernelError('ERROR_STRESSES_MISSING', 'the calculator gave no stresses; take another, or a fixed cell')
+        raise KernelError(
+            'ERROR_STRESSES_MISSING', 'the calculator gave no stresses; take another, or a fixed cell without `stress`'
+        )
     tensile = as_finite('stresses', stresses, (shape[0], 3, 3), indices)
     return Evaluated(indices, energies, forces, -GPA_PER_EV_ANGSTROM3 * tensile)
 
