@@ -10,6 +10,7 @@ from aiida.engine import ExitCode, calcfunction
 
 from aiida_clathrate.data.dynamical_matrix import DynamicalMatrixData
 from aiida_clathrate.data.force_ensemble import ForceEnsembleData
+from aiida_clathrate.kernels.dynamical_matrix import mesh_index
 from aiida_clathrate.kernels.finite_displacements import fit_harmonic, single_displacements
 from aiida_clathrate.kernels.fourier import add_difference, restrict
 from aiida_clathrate.kernels.sscha.cell import MeasuredCell, next_strain, strained
@@ -206,30 +207,35 @@ def mode_deviations(interpolated, matrices, errors):
 
 
 @calcfunction
-def judge(hessian=None, errors=None, **populations):
+def judge(hessian=None, measured=None, errors=None, **populations):
     """Return the verdict on a crystal.
 
-    :param hessian: ``DynamicalMatrixData``, where there is one.
-    :param errors: ``ArrayData`` of its ``frequencies`` and ``frequency_errors``.
+    :param hessian: ``DynamicalMatrixData`` to judge, at the wave vectors of its mesh: on that of the harmonic matrices
+        where the Hessian was interpolated. Between the wave vectors of a supercell its Hessian alone says little.
+    :param measured: the Hessian on the mesh of the supercell.
+    :param errors: ``ArrayData`` with the ``deviations`` of that.
     :param populations: ``population_N``, results of the minimisations by number.
 
     Exit codes: 210 if the auxiliary matrices are positive and there is no Hessian.
     """
     ordered = [evidence(each) for each in in_order(populations)]
     try:
-        curvature = None if hessian is None else stability(hessian.to_kernel())
-        error = None if errors is None else smallest_error(curvature, errors)
+        if hessian is None:
+            return orm.Dict(anharmonic_verdict(ordered, None, None).to_dict())
+        matrices = hessian.to_kernel()
+        curvature = stability(matrices, refinement=1)
+        deviations = frequency_deviations(matrices, measured.to_kernel(), errors.get_array('deviations'))
+        error = smallest_error(curvature, matrices, deviations)
         return orm.Dict(anharmonic_verdict(ordered, curvature, error).to_dict())
     except ValueError as error:
         return ExitCode(UNUSABLE, str(error))
 
 
-def smallest_error(curvature, errors):
-    """Return the error of the frequency that decides, ``None`` where it was interpolated."""
-    frequencies = errors.get_array('frequencies')
-    distance = np.abs(frequencies - curvature.smallest_frequency)
-    where = np.unravel_index(np.argmin(distance), distance.shape)
-    return float(errors.get_array('frequency_errors')[where]) if distance[where] < 1e-3 else None
+def smallest_error(curvature, matrices, deviations):
+    """Return the error of the frequency that decides [meV]."""
+    index = int(mesh_index(matrices.mesh, np.array(curvature.qpoint)))
+    mode = np.argmin(np.abs(matrices.modes[0][index] - curvature.smallest_frequency))
+    return float(np.linalg.norm(deviations[:, index, mode]))
 
 
 def has_vanished(results):

@@ -44,8 +44,8 @@ class SschaWorkChain(SubmitOnce, ProtocolMixin, WorkChain):
             if_(cls.should_run_hessian)(
                 cls.sample_hessian, cls.run_forces, cls.inspect_forces, cls.run_hessian, cls.inspect_hessian
             ),
-            cls.judge,
             if_(cls.should_interpolate)(cls.interpolate),
+            cls.judge,
             cls.results,
         )
         define_outputs(spec)
@@ -296,25 +296,10 @@ class SschaWorkChain(SubmitOnce, ProtocolMixin, WorkChain):
             if name in node.outputs:
                 self.out(name, node.outputs[name])
 
-    def judge(self):
-        """Give the verdict."""
-        nodes = {f'population_{n}': node.outputs.output_parameters for n, node in enumerate(self.ctx.results, start=1)}
-        if 'hessian' in self.ctx:
-            outputs = self.ctx.hessian.outputs
-            nodes |= {'hessian': outputs.hessian, 'errors': outputs.frequency_errors}
-        elif self.ctx.converged:
-            return None  # no Hessian was asked for, and nothing else decides
-        verdict, node = steps.judge.run_get_node(metadata={'call_link_label': 'verdict'}, **nodes)
-        if not node.is_finished_ok:
-            return self.exit_codes.ERROR_SUB_PROCESS_FAILED_HESSIAN.format(reason=node.exit_message)
-        self.out('stability', verdict)
-        self.report(schedule.describe_verdict(verdict.get_dict()))
-        return self.exit_codes.ERROR_COLLAPSED if self.ctx.collapsed else None
-
     def should_interpolate(self):
         """Whether the harmonic matrices are on a finer mesh than the supercell, or a reference is to be taken off."""
         finer = self.inputs.dynamical_matrices.base.attributes.get('mesh') != self.inputs.supercell.get_list()
-        return finer or 'harmonic' in self.ctx
+        return self.ctx.converged and (finer or 'harmonic' in self.ctx)
 
     def interpolate(self):
         """Add the change by anharmonicity to the harmonic matrices."""
@@ -331,6 +316,22 @@ class SschaWorkChain(SubmitOnce, ProtocolMixin, WorkChain):
             if not node.is_finished_ok:
                 return self.exit_codes.ERROR_SUB_PROCESS_FAILED_INTERPOLATION.format(reason=node.exit_message)
             self.out(f'interpolated_{name}', result)
+
+    def judge(self):
+        """Give the verdict."""
+        nodes = {f'population_{n}': node.outputs.output_parameters for n, node in enumerate(self.ctx.results, start=1)}
+        if 'hessian' in self.ctx:
+            outputs = self.ctx.hessian.outputs
+            judged = self.outputs.get('interpolated_hessian', outputs.hessian)
+            nodes |= {'hessian': judged, 'measured': outputs.hessian, 'errors': outputs.frequency_errors}
+        elif self.ctx.converged:
+            return None  # no Hessian was asked for, and nothing else decides
+        verdict, node = steps.judge.run_get_node(metadata={'call_link_label': 'verdict'}, **nodes)
+        if not node.is_finished_ok:
+            return self.exit_codes.ERROR_SUB_PROCESS_FAILED_HESSIAN.format(reason=node.exit_message)
+        self.out('stability', verdict)
+        self.report(schedule.describe_verdict(verdict.get_dict()))
+        return self.exit_codes.ERROR_COLLAPSED if self.ctx.collapsed else None
 
     def results(self):
         """Say that it is done."""

@@ -50,7 +50,7 @@ class AnharmonicVerdict:
         collapsed crystal, whether there was no minimum at all.
     :param smallest_frequency: of the Hessian, negative where imaginary, or the smallest auxiliary one of a collapsed
         crystal [meV].
-    :param error: its standard deviation [meV]; ``None`` where it lies between the wave vectors of the supercell.
+    :param error: its standard deviation [meV]; ``None`` where it is not known.
     :param populations: smallest auxiliary frequency as the ensemble grew.
     :param hessian: the verdict on the Hessian alone; ``None`` for a collapsed crystal.
     """
