@@ -270,7 +270,10 @@ def show(console: Console, rows: list[Row], threads: int) -> None:
     table = Table(*names, title=f'SSCHA at 112 atoms, {threads} threads; times in s; ~ extrapolated')
     for row in rows:
         kept = row.wall if row.value is None else row.value
-        colour = 'green' if kept <= row.limit else 'red'
+        mark = '~' if row.extrapolated else ''
+        # Where only the clock is late, something else had the machine.
+        late = 'yellow' if row.value is None and row.processor <= row.limit else 'red'
+        colour = 'green' if kept <= row.limit else late
         table.add_row(
             row.task,
             '' if np.isinf(row.limit) else f'{row.limit:g}',
@@ -278,8 +281,8 @@ def show(console: Console, rows: list[Row], threads: int) -> None:
             seconds(row.processor) if row.value is None else '',
             f'{row.memory:.2f}',
             '' if row.rate is None else f'{row.rate:.1f}',
-            seconds(row.peer, '~' if row.extrapolated else ''),
-            '' if row.peer_memory is None else f'{row.peer_memory:.1f}',
+            seconds(row.peer, mark),
+            '' if row.peer_memory is None else f'{mark}{row.peer_memory:.1f}',
             '' if row.difference is None else f'{row.difference:.0e}',
         )
     console.print(table)

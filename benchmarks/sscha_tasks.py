@@ -132,7 +132,7 @@ def evaluate(folder: Path, number: int) -> Numbers:
     target = matrices_of(load(folder, f'crystal_{number}'), 'new_force_constants')
     waves = WaveEnsemble(ensemble_of(folder, f'crystal_{number}'))
     _, first = timed(lambda: waves.at(target), 1)
-    averages, times = timed(lambda: waves.at(target), 10)
+    averages, times = timed(lambda: waves.at(target), 30)
     gradient = waves.invariants.matrices(averages.gradient.value)
     np.savez(folder / f'gradient_{number}.npz', gradient=gradient, weights=averages.weights)
     # Υu, Φu and the outer product of Υu and δf, each 42 × 42 for each wave.
