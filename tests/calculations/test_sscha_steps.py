@@ -152,9 +152,10 @@ def test_verdict():
     gone = {'population_1': results(1.0, 2.0), 'population_2': results(0.5, 2.0)}
     assert steps.judge(**gone)['class'] == 'collapsed'
     curvature = CoupledPairs(quadratic=(30.0, -3.0, 20.0)).matrices((1, 1, 1))  # nothing to interpolate
-    frequencies = curvature.modes[0]
-    errors = orm.ArrayData({'frequencies': frequencies, 'frequency_errors': np.full(frequencies.shape, 7.0)})
+    # ω goes with the root of Φ.
+    errors = orm.ArrayData({'deviations': np.array([0.06, 0.08])[:, None, None, None] * curvature.force_constants})
     hessian = DynamicalMatrixData.from_kernel(replace(curvature, level='hessian'))
-    verdict = steps.judge(hessian=hessian, errors=errors, population_1=results()).get_dict()
-    assert (verdict['class'], verdict['smallest_frequency_error']) == ('hessian-imaginary', 7.0)
+    verdict = steps.judge(hessian=hessian, measured=hessian, errors=errors, population_1=results()).get_dict()
+    assert (verdict['class'], verdict['significant']) == ('hessian-imaginary', True)
     assert verdict['smallest_frequency'] == pytest.approx(-119.7, abs=0.1)
+    assert verdict['smallest_frequency_error'] == pytest.approx(0.5 * 0.1 * 119.7, rel=1e-3)

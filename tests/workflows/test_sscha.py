@@ -127,6 +127,7 @@ def rows(outputs):
 def check_nodes(node, outputs):
     """Every population, trace and verdict is a node, and linked to what it came from."""
     found = calls(node)
+    assert len(found) == len(node.called)  # a step that runs twice finds what it has submitted by its label
     for number, row in enumerate(rows(outputs), start=1):
         forces, minimisation = found[f'population_{number}_forces'], found[f'population_{number}_minimisation']
         sampled = found[f'population_{number}_sampling'].outputs.result
@@ -178,6 +179,7 @@ def test_distorted(build):
     assert 'interpolated_hessian' not in outputs  # the meshes are the same
 
 
+@pytest.mark.slow
 def test_collapsed(build):
     """A crystal without positive auxiliary matrices ends with its evidence and with what there is."""
     # The lower the ratio, the fewer populations it takes.
@@ -205,14 +207,12 @@ def test_not_converged(build):
     assert rows(outputs)[0]['warnings'] == [warning]
     assert warning in reports(node)
     assert 'stability' not in outputs
-    builder = build(populations=(400,))
-    builder.pop('hessian')
+    builder = build(populations=(400,), max_populations=1)
     builder.auxiliary_matrices = outputs['auxiliary_matrices']
-    results, node = run_get_node(builder)
-    assert node.is_finished_ok, node.exit_message
-    start = calls(node)['start']
+    _, node = run_get_node(builder)
+    start, sampled = calls(node)['start'], calls(node)['population_1_sampling']
     assert start.inputs.matrices.uuid == outputs['auxiliary_matrices'].uuid
-    assert 'stability' not in results  # there is no Hessian to judge
+    assert sampled.inputs.matrices.uuid == start.outputs.matrices.uuid
 
 
 def test_restart(build, tmp_path):
@@ -254,6 +254,7 @@ def evaluated(population):
     return replace(population, energies=energies, forces=forces, source='pairs')
 
 
+@pytest.mark.slow
 def test_variable_cell(code):
     """A hexagonal crystal goes to the pressure, and stays hexagonal."""
     mesh, crystal = (2, 2, 1), Crystal.from_ase(packing())
@@ -264,17 +265,18 @@ def test_variable_cell(code):
     builder = SschaWorkChain.get_builder_from_protocol(
         code(), DynamicalMatrixData.from_kernel(harmonic), mesh, TEMPERATURE,
         calculator_code=code('hexagonal_bonds:HexagonalBonds', cells=mesh),
-        pressure=1.0, variable_cell=True, overrides={'populations': [200]},
+        pressure=2.0, variable_cell=True, overrides={'populations': [400]},
     )  # fmt: skip
     builder.pop('hessian')
-    builder.pressure_tolerance, builder.bulk_modulus = 0.05, 10.0
+    builder.pressure_tolerance, builder.bulk_modulus = 0.1, 50.0
     outputs, node = run_get_node(builder)
     assert node.is_finished_ok, node.exit_message
     results, trace = outputs['output_parameters'].get_dict(), outputs['trace']
-    tolerance = np.maximum(trace.get_array('pressure_error'), 0.05)
-    assert np.all(np.abs(trace.get_array('pressure_tensor') - np.eye(3)) <= tolerance)
-    assert abs(rows(outputs)[0]['pressure'] - 1.0) > 0.1
-    assert results['pressure'] == pytest.approx(1.0, abs=0.1)
+    tolerance = np.maximum(trace.get_array('pressure_error'), 0.1)
+    assert np.all(np.abs(trace.get_array('pressure_tensor') - 2 * np.eye(3)) <= tolerance)
+    assert abs(rows(outputs)[0]['pressure'] - 2.0) > 0.5
+    assert results['pressure'] == pytest.approx(2.0, abs=0.1)
+    assert 'stability' not in outputs  # there is no Hessian to judge
     assert 'strain_1' in calls(node)
     cell = outputs['structure'].get_ase().cell
     assert cell.angles() == pytest.approx([90, 90, 120])
