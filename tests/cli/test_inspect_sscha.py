@@ -91,11 +91,12 @@ def finished(chain, results):
     """Return the work chain with its outputs."""
     _, populations, found = results
     parameters = {f'population_{number}': orm.Dict(row[1]) for number, row in enumerate(populations, 1)}
-    errors = orm.ArrayData({'frequencies': found.frequencies, 'frequency_errors': found.frequency_errors})
+    names = ('frequencies', 'frequency_errors', 'deviations')
+    errors = orm.ArrayData({name: getattr(found, name) for name in names})
     matrices = DynamicalMatrixData.from_kernel(found.matrices)
     outputs = {
         'output_parameters': summarise_populations(**parameters),
-        'stability': judge(hessian=matrices, errors=errors, **parameters),
+        'stability': judge(hessian=matrices, measured=matrices, errors=errors, **parameters),
         'hessian_matrices': matrices,
         'frequency_errors': errors,
     }
