@@ -6,6 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from aiida_clathrate.kernels.uncertainty import with_error
+
 if TYPE_CHECKING:
     from aiida import orm
 
@@ -226,18 +228,6 @@ def verdict_table(content: Mapping[str, Any]) -> Table:
         told = 'yes' if mode['interpolated'] else 'no'
         table.append([f'{mode["frequency"]:.2f}', f'({place})', mode['irrep'], str(mode['degeneracy']), told])
     return (header, table) if table else ([], [])
-
-
-def with_error(value: float | None, error: float | None) -> str:
-    """Return ``value ± error``, the error to two digits, as many for the value; –, where there is no value."""
-    from math import floor, log10
-
-    if value is None:
-        return '–'
-    if not error:
-        return f'{value:.6g}'
-    decimals = max(0, 1 - floor(log10(error)))
-    return f'{value:.{decimals}f} ± {error:.{decimals}f}'
 
 
 def in_brackets(value: float | None, error: float | None) -> str:

@@ -65,7 +65,14 @@ def define_numbers(spec):
            'only with a population of the last size.')  # fmt: skip
     number('max_populations', orm.Int, 20, positive, 'Populations at most.')
     number('hessian_configurations', orm.Int, 2000, even, 'Configurations of the fresh population of the Hessian.')
-    number('seed', orm.Int, 0, not_negative, 'Population N is drawn with seed + N, that of the Hessian with seed.')
+    number(
+        'seed',
+        orm.Int,
+        0,
+        not_negative,
+        'Population N is drawn with seed + N, that of the Hessian with seed; for independent repeats take seeds '
+        'further apart than there are populations.',
+    )
     number('variable_cell', orm.Bool, False, None, 'Whether the cell goes to `pressure`.')
     number('pressure_tolerance', orm.Float, 0.5, positive,
            'How far each element of the pressure tensor may be off, if its error is not larger [GPa].')  # fmt: skip

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from aiida_clathrate.kernels.uncertainty import with_error
+
 
 def size(populations: Sequence[int], number: int) -> int:
     """Return how many configurations population ``number``, counted from 1, has: the last size is repeated."""
@@ -15,19 +17,20 @@ def describe(number: int, results: dict[str, Any]) -> str:
     """Return a line on the end of a population."""
     # Where symmetry forbids a force its error is rounding, and the ratio says nothing.
     gradient = results['gradient'] / results['gradient_error'] if results['gradient_error'] > 0 else 0.0
-    pressure = '' if results['pressure'] is None else f', pressure {results["pressure"]:.2f} GPa'
+    free_energy, smallest, pressure = (
+        with_error(results[name], results[f'{name}_error'])
+        for name in ('free_energy', 'smallest_frequency', 'pressure')
+    )
     text = (
         f'population {number}: {results["configurations"]} configurations, {results["reason"]} after '
         f'{results["steps"]} steps, Kong–Liu ratio {results["kong_liu"]:.2f}, gradient {gradient:.1e} of its error, '
-        f'free energy {results["free_energy"]:.5f} ± {results["free_energy_error"]:.5f} eV, smallest frequency '
-        f'{results["smallest_frequency"]:.1f} ± {results["smallest_frequency_error"]:.1f} meV{pressure}'
+        f'free energy {free_energy} eV, smallest frequency {smallest} meV, pressure {pressure} GPa'
     )
     return '; '.join([text, *results['warnings']])
 
 
 def describe_verdict(verdict: dict[str, Any]) -> str:
     """Return a line on the verdict."""
-    error = verdict['smallest_frequency_error']
-    suffix = '' if error is None else f' ± {error:.1f}'
+    smallest = with_error(verdict['smallest_frequency'], verdict['smallest_frequency_error'])
     doubt = '' if verdict['significant'] else ', which its error does not tell from zero'
-    return f'{verdict["class"]}: smallest frequency {verdict["smallest_frequency"]:.1f}{suffix} meV{doubt}'
+    return f'{verdict["class"]}: smallest frequency {smallest} meV{doubt}'

@@ -12,7 +12,7 @@ from morse_clathrate import MorseClathrate, clathrate_atoms
 
 from aiida_clathrate.calculations.sscha import judge, summarise_populations
 from aiida_clathrate.cli.inspect import cmd_plot, cmd_show
-from aiida_clathrate.cli.sscha import MINIMISATION, WORKCHAIN, in_brackets, largest_ratio, with_error
+from aiida_clathrate.cli.sscha import MINIMISATION, WORKCHAIN, in_brackets, largest_ratio
 from aiida_clathrate.data.dynamical_matrix import DynamicalMatrixData
 from aiida_clathrate.data.force_ensemble import ForceEnsembleData
 from aiida_clathrate.kernels.crystal import Crystal
@@ -22,6 +22,7 @@ from aiida_clathrate.kernels.sscha.hessian import hessian
 from aiida_clathrate.kernels.sscha.hessian_settings import HessianSettings
 from aiida_clathrate.kernels.sscha.minimisation import Trace, minimise, run
 from aiida_clathrate.kernels.sscha.sampling import sample
+from aiida_clathrate.kernels.uncertainty import with_error
 from aiida_clathrate.kernels.units import GPA_PER_EV_ANGSTROM3
 
 TEMPERATURE = 300.0
