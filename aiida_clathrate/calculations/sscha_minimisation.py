@@ -34,7 +34,10 @@ class SschaMinimisationCalculation(KernelCalculation):
             validator=cls.validate_ensemble,
             help='Population with forces; its matrices are where the search starts.',
         )
-        spec.inputs['metadata']['options']['parser_name'].default = 'clathrate.sscha_minimisation'
+        options = spec.inputs['metadata']['options']
+        options['parser_name'].default = 'clathrate.sscha_minimisation'
+        # Memory sets the pace, not processors; threads that wait for one another would take theirs from others.
+        options['environment_variables'].default = lambda: {'OMP_NUM_THREADS': '1', 'OMP_WAIT_POLICY': 'PASSIVE'}
         spec.output('matrices', valid_type=DynamicalMatrixData, help='Auxiliary matrices with the centroids.')
         spec.output(
             'trace',
