@@ -7,37 +7,24 @@ from typing import Any
 from aiida import orm
 from aiida.engine import CalcJobProcessSpec
 
-from aiida_clathrate.calculations.base import KernelCalculation
+from aiida_clathrate.calculations.ensemble_base import EnsembleCalculation
 from aiida_clathrate.data.dynamical_matrix import DynamicalMatrixData
-from aiida_clathrate.data.force_ensemble import ForceEnsembleData
-from aiida_clathrate.kernels import io
-from aiida_clathrate.kernels.ensemble_arrays import ensemble_to_arrays
 from aiida_clathrate.kernels.sscha.settings import Settings
 
 
-class SschaMinimisationCalculation(KernelCalculation):
+class SschaMinimisationCalculation(EnsembleCalculation):
     """Minimise the free energy over auxiliary matrices and centroids with the forces of one population.
 
     Parameters are the fields of ``kernels.sscha.settings.Settings``.
     """
 
     _kernel = 'sscha.minimisation'
-    _large_arrays = True
 
     @classmethod
     def define(cls, spec: CalcJobProcessSpec) -> None:
         """Define the process specification."""
         super().define(spec)
-        spec.input(
-            'ensemble',
-            valid_type=ForceEnsembleData,
-            validator=cls.validate_ensemble,
-            help='Population with forces; its matrices are where the search starts.',
-        )
-        options = spec.inputs['metadata']['options']
-        options['parser_name'].default = 'clathrate.sscha_minimisation'
-        # Memory sets the pace, not processors; threads that wait for one another would take theirs from others.
-        options['environment_variables'].default = lambda: {'OMP_NUM_THREADS': '1', 'OMP_WAIT_POLICY': 'PASSIVE'}
+        spec.inputs['metadata']['options']['parser_name'].default = 'clathrate.sscha_minimisation'
         spec.output('matrices', valid_type=DynamicalMatrixData, help='Auxiliary matrices with the centroids.')
         spec.output(
             'trace',
@@ -48,7 +35,6 @@ class SschaMinimisationCalculation(KernelCalculation):
             'deviations of Φ by each block of the ensemble (b, q, 3n, 3n) [eV/Å²], and with stresses pressure_tensor '
             'and pressure_error (3, 3) [GPa].',
         )
-        spec.default_output_node = 'output_parameters'
         spec.exit_code(
             410, 'ERROR_NOT_CONVERGED', message='Not converged in the largest number of steps; the last one is kept.'
         )
@@ -62,18 +48,3 @@ class SschaMinimisationCalculation(KernelCalculation):
     def check_parameters(cls, parameters: dict[str, Any]) -> None:
         """Raise for what the kernel would refuse."""
         Settings.from_scalars(parameters)
-
-    @classmethod
-    def validate_ensemble(cls, ensemble: ForceEnsembleData | None, _: Any) -> str | None:
-        """Refuse a population without forces."""
-        if ensemble is not None and not ensemble.base.attributes.get('computed'):
-            return 'ensemble: its configurations have no forces; compute them first, with `ForcesWorkChain`'
-        return None
-
-    def get_scalars(self) -> io.Scalars:
-        """Return settings and labels of the ensemble."""
-        return ensemble_to_arrays(self.inputs.ensemble.to_kernel())[0] | {'settings': super().get_scalars()}
-
-    def get_arrays(self) -> io.Arrays:
-        """Return the ensemble."""
-        return ensemble_to_arrays(self.inputs.ensemble.to_kernel())[1]

@@ -6,7 +6,7 @@ import json
 import logging
 import os
 import time
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +15,7 @@ from numpy.typing import ArrayLike, NDArray
 from aiida_clathrate.kernels.calculators import AseEvaluator, CalculatorName, Evaluator, Results
 from aiida_clathrate.kernels.evaluation_parts import FOLDER, Evaluated, Parts, join
 from aiida_clathrate.kernels.io import Arrays, KernelError, Scalars
+from aiida_clathrate.kernels.scalars import from_scalars
 from aiida_clathrate.kernels.units import GPA_PER_EV_ANGSTROM3
 
 #: A part is written at least so often [s].
@@ -44,10 +45,7 @@ class Settings:
     @classmethod
     def from_scalars(cls, scalars: Scalars) -> Settings:
         """Return settings from plain JSON; unknown names are refused."""
-        known = {part.name for part in fields(cls)}
-        if unknown := sorted(set(scalars) - known):
-            raise ValueError(f'{unknown[0]}: no such parameter; there are {", ".join(sorted(known))}')
-        return cls(**scalars)
+        return from_scalars(cls, scalars)
 
 
 class Clock:

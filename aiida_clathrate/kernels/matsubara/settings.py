@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import math
-from dataclasses import dataclass, fields
-from typing import Any
+from dataclasses import dataclass
 
 from aiida_clathrate.kernels.io import Scalars
 from aiida_clathrate.kernels.matsubara.coulomb import FEWEST, Boundary
+from aiida_clathrate.kernels.scalars import from_scalars, is_number
 
 
 @dataclass(frozen=True)
@@ -65,18 +64,10 @@ class Settings:
     @classmethod
     def from_scalars(cls, scalars: Scalars) -> Settings:
         """Return settings from plain JSON: lists for tuples; unknown names are refused."""
-        known = {part.name for part in fields(cls)}
-        if unknown := sorted(set(scalars) - known):
-            raise ValueError(f'{unknown[0]}: no such parameter; there are {", ".join(sorted(known))}')
         values = dict(scalars)
         for name in ('mu_stars', 'reduced_temperatures'):
             if name in values:
                 if not isinstance(values[name], list | tuple):
                     raise ValueError(f'{name}: {values[name]!r} is not a list of numbers')
                 values[name] = tuple(values[name])
-        return cls(**values)
-
-
-def is_number(value: Any) -> bool:
-    """Say whether a value is a finite real number."""
-    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+        return from_scalars(cls, values)

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import math
-from dataclasses import dataclass, fields
-from typing import Any
+from dataclasses import dataclass
 
 from aiida_clathrate.kernels.io import Scalars
+from aiida_clathrate.kernels.scalars import from_scalars, is_number
 
 #: Before the names of the arrays of the matrices to which an ensemble is re-weighted, in a run folder.
 PREFIX = 'matrices_'
@@ -39,27 +38,20 @@ class HessianSettings:
     def __post_init__(self) -> None:
         if type(self.fourth_order) is not bool:
             raise ValueError(f'fourth_order: {self.fourth_order!r} is neither true nor false')
-        if not (_is_number(self.tolerance) and 1e-14 <= self.tolerance <= 1e-2):
+        if not (is_number(self.tolerance) and 1e-14 <= self.tolerance <= 1e-2):
             raise ValueError(f'tolerance: {self.tolerance!r} is not between 1e-14 and 0.01; 1e-8 is usual')
         for name, smallest in (('most_iterations', 1), ('blocks', 2), ('threads', 1)):
             value = getattr(self, name)
             if type(value) is not int or value < smallest:
                 raise ValueError(f'{name}: {value!r} is not an integer from {smallest}')
-        if not (_is_number(self.smallest_kong_liu) and 0 < self.smallest_kong_liu <= 1):
+        if not (is_number(self.smallest_kong_liu) and 0 < self.smallest_kong_liu <= 1):
             raise ValueError(f'smallest_kong_liu: {self.smallest_kong_liu!r} is not between 0 and 1; 0.5 is usual')
         if self.device not in ('cpu', 'cuda'):
             raise ValueError(f'device: {self.device!r} is neither cpu nor cuda')
-        if not (_is_number(self.memory) and self.memory > 0):
+        if not (is_number(self.memory) and self.memory > 0):
             raise ValueError(f'memory: {self.memory!r} is not a positive number of GB')
 
     @classmethod
     def from_scalars(cls, scalars: Scalars) -> HessianSettings:
         """Return settings from plain JSON; unknown names are refused."""
-        known = {part.name for part in fields(cls)}
-        if unknown := sorted(set(scalars) - known):
-            raise ValueError(f'{unknown[0]}: no such parameter; there are {", ".join(sorted(known))}')
-        return cls(**scalars)
-
-
-def _is_number(value: Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+        return from_scalars(cls, scalars)

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 
 from aiida_clathrate.kernels.io import Scalars
-from aiida_clathrate.kernels.matsubara.settings import is_number
+from aiida_clathrate.kernels.scalars import from_scalars, is_number
 
 
 @dataclass(frozen=True)
@@ -43,7 +43,4 @@ class Settings:
     @classmethod
     def from_scalars(cls, scalars: Scalars) -> Settings:
         """Return settings from plain JSON; unknown names are refused."""
-        known = {part.name for part in fields(cls)}
-        if unknown := sorted(set(scalars) - known):
-            raise ValueError(f'{unknown[0]}: no such parameter; there are {", ".join(sorted(known))}')
-        return cls(**scalars)
+        return from_scalars(cls, scalars)
