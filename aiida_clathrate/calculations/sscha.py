@@ -17,7 +17,13 @@ from aiida_clathrate.kernels.sscha.cell import MeasuredCell, next_strain, strain
 from aiida_clathrate.kernels.sscha.mode_errors import frequency_deviations
 from aiida_clathrate.kernels.sscha.sampling import sample
 from aiida_clathrate.kernels.sscha.start import SOFTEST, positive_start
-from aiida_clathrate.kernels.sscha.verdict import PopulationEvidence, anharmonic_verdict, collapsed, vanished
+from aiida_clathrate.kernels.sscha.verdict import (
+    InterpolatedMode,
+    PopulationEvidence,
+    anharmonic_verdict,
+    collapsed,
+    vanished,
+)
 from aiida_clathrate.kernels.stability import stability
 
 UNUSABLE = 210
@@ -210,8 +216,8 @@ def mode_deviations(interpolated, matrices, errors):
 def judge(hessian=None, measured=None, errors=None, **populations):
     """Return the verdict on a crystal.
 
-    :param hessian: ``DynamicalMatrixData`` to judge, at the wave vectors of its mesh: on that of the harmonic matrices
-        where the Hessian was interpolated. Between the wave vectors of a supercell its Hessian alone says little.
+    :param hessian: ``DynamicalMatrixData`` to judge, at the wave vectors of the supercell; on the mesh of the harmonic
+        matrices where the Hessian was interpolated.
     :param measured: the Hessian on the mesh of the supercell.
     :param errors: ``ArrayData`` with the ``deviations`` of that.
     :param populations: ``population_N``, results of the minimisations by number.
@@ -222,20 +228,33 @@ def judge(hessian=None, measured=None, errors=None, **populations):
     try:
         if hessian is None:
             return orm.Dict(anharmonic_verdict(ordered, None, None).to_dict())
-        matrices = hessian.to_kernel()
-        curvature = stability(matrices, refinement=1)
-        deviations = frequency_deviations(matrices, measured.to_kernel(), errors.get_array('deviations'))
-        error = smallest_error(curvature, matrices, deviations)
-        return orm.Dict(anharmonic_verdict(ordered, curvature, error).to_dict())
+        matrices, coarse = hessian.to_kernel(), measured.to_kernel()
+        deviations = frequency_deviations(matrices, coarse, errors.get_array('deviations'))
+        own = mesh_index(matrices.mesh, coarse.qpoints)
+        curvature = stability(restrict(matrices, coarse.mesh), refinement=1)
+        error = error_of(curvature.smallest_frequency, curvature.qpoint, matrices, deviations)
+        between = softest_between(matrices, deviations, own)
+        return orm.Dict(anharmonic_verdict(ordered, curvature, error, between).to_dict())
     except ValueError as error:
         return ExitCode(UNUSABLE, str(error))
 
 
-def smallest_error(curvature, matrices, deviations):
-    """Return the error of the frequency that decides [meV]."""
-    index = int(mesh_index(matrices.mesh, np.array(curvature.qpoint)))
-    mode = np.argmin(np.abs(matrices.modes[0][index] - curvature.smallest_frequency))
+def error_of(frequency, qpoint, matrices, deviations):
+    """Return the error of a mode at a wave vector of the mesh [meV]."""
+    index = int(mesh_index(matrices.mesh, np.array(qpoint)))
+    mode = np.argmin(np.abs(matrices.modes[0][index] - frequency))
     return float(np.linalg.norm(deviations[:, index, mode]))
+
+
+def softest_between(matrices, deviations, own):
+    """Return the softest mode at the wave vectors that the supercell does not have, ``None`` if it has all."""
+    others = np.setdiff1d(np.arange(len(matrices.qpoints)), own)
+    if not len(others):
+        return None
+    frequencies = matrices.modes[0][others]
+    index, mode = np.unravel_index(np.argmin(frequencies), frequencies.shape)
+    error = float(np.linalg.norm(deviations[:, others[index], mode]))
+    return InterpolatedMode(float(frequencies[index, mode]), error, tuple(matrices.qpoints[others[index]].tolist()))
 
 
 def has_vanished(results):

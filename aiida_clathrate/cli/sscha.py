@@ -215,6 +215,13 @@ def verdict_rows(content: Mapping[str, Any]) -> list[tuple[str, str]]:
     if curvature is not None:
         place = ', '.join(f'{value:g}' for value in curvature['qpoint'])
         rows.append(('where', f'q = ({place}), {curvature["irrep"]}'))
+    between = content.get('interpolated')
+    if between is not None:
+        place = ', '.join(f'{value:g}' for value in between['qpoint'])
+        note = '; a larger supercell has to decide' if between['frequency'] < 0 else ''
+        rows.append(
+            ('softest interpolated', f'{with_error(between["frequency"], between["error"])} meV, q = ({place}){note}')
+        )
     return rows
 
 

@@ -33,4 +33,9 @@ def describe_verdict(verdict: dict[str, Any]) -> str:
     """Return a line on the verdict."""
     smallest = with_error(verdict['smallest_frequency'], verdict['smallest_frequency_error'])
     doubt = '' if verdict['significant'] else ', which its error does not tell from zero'
-    return f'{verdict["class"]}: smallest frequency {smallest} meV{doubt}'
+    text = f'{verdict["class"]}: smallest frequency {smallest} meV{doubt}'
+    between = verdict['interpolated']
+    if between is not None and between['frequency'] < 0:
+        softest = with_error(between['frequency'], between['error'])
+        text += f'; {softest} meV interpolated to q = {between["qpoint"]}: a larger supercell has to decide'
+    return text

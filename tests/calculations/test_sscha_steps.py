@@ -6,14 +6,18 @@ import numpy as np
 import pytest
 from aiida import orm
 from coupled_pairs import CoupledPairs
+from springs import diamond, spring_matrices
 
 from aiida_clathrate.calculations import sscha as steps
 from aiida_clathrate.data.dynamical_matrix import DynamicalMatrixData
 from aiida_clathrate.data.force_ensemble import ForceEnsembleData
 from aiida_clathrate.kernels.crystal import Crystal
+from aiida_clathrate.kernels.dynamical_matrix import mesh_index
 from aiida_clathrate.kernels.finite_displacements import single_displacements
+from aiida_clathrate.kernels.fourier import interpolate
 from aiida_clathrate.kernels.sscha.cell import MeasuredCell, next_strain
 from aiida_clathrate.kernels.sscha.start import SOFTEST
+from aiida_clathrate.kernels.symmetry import stars
 
 pytestmark = pytest.mark.usefixtures('aiida_profile')
 MESH = (2, 1, 1)
@@ -159,3 +163,28 @@ def test_verdict():
     assert (verdict['class'], verdict['significant']) == ('hessian-imaginary', True)
     assert verdict['smallest_frequency'] == pytest.approx(-119.7, abs=0.1)
     assert verdict['smallest_frequency_error'] == pytest.approx(0.5 * 0.1 * 119.7, rel=1e-3)
+
+
+def test_modes_between_the_wave_vectors_of_the_supercell():
+    """An imaginary mode that only the interpolation has is told, with its error, and decides nothing."""
+    coarse = replace(spring_matrices(diamond(), (2, 2, 2)), level='hessian')
+    fine = interpolate(coarse, (4, 4, 4))
+    force_constants = fine.force_constants.copy()
+    other = int(mesh_index(fine.mesh, np.array([0.25, 0.25, 0.25])))
+    star = np.flatnonzero(stars(fine.crystal, fine.mesh).star == stars(fine.crystal, fine.mesh).star[other])
+    force_constants[star] -= 60 * np.eye(6)
+    deviations = orm.ArrayData({'deviations': np.array([0.06, 0.08])[:, None, None, None] * coarse.force_constants})
+    nodes = {
+        'hessian': DynamicalMatrixData.from_kernel(replace(fine, force_constants=force_constants)),
+        'measured': DynamicalMatrixData.from_kernel(coarse),
+        'errors': deviations,
+    }
+    verdict = steps.judge(population_1=results(), **nodes).get_dict()
+    assert verdict['class'] == 'stable'
+    assert verdict['smallest_frequency'] == pytest.approx(coarse.smallest_frequency()[0])
+    # ω goes with the root of Φ: 10 % of Φ are 5 % of ω.
+    assert verdict['smallest_frequency_error'] == pytest.approx(0.05 * coarse.smallest_frequency()[0], rel=1e-3)
+    between = verdict['interpolated']
+    assert between['frequency'] < 0
+    assert between['error'] > 0
+    assert int(mesh_index(fine.mesh, np.array(between['qpoint']))) in star

@@ -6,7 +6,7 @@ The curvature of the free energy decides, the Hessian, not the auxiliary matrice
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from itertools import pairwise
 from typing import Any, Literal
 
@@ -37,13 +37,27 @@ class PopulationEvidence:
 
 
 @dataclass(frozen=True)
+class InterpolatedMode:
+    """The softest mode of the interpolated Hessian at a wave vector that the supercell does not have.
+
+    :param frequency: ħω, negative where imaginary [meV].
+    :param error: its standard deviation [meV].
+    :param qpoint: fractional.
+    """
+
+    frequency: float
+    error: float
+    qpoint: tuple[float, float, float]
+
+
+@dataclass(frozen=True)
 class AnharmonicVerdict:
     """The verdict with its evidence.
 
-    ``stable``: auxiliary matrices and Hessian are positive. ``hessian-imaginary``: the auxiliary matrices are positive,
-    the Hessian is not: the crystal distorts. ``collapsed``: in the last two populations no positive auxiliary matrices
-    minimise the free energy, or the smallest frequency at the minimum is zero within its error; or it fell to nearly
-    zero from population to population.
+    ``stable``: auxiliary matrices and Hessian are positive at the wave vectors of the supercell. ``hessian-imaginary``:
+    the auxiliary matrices are positive, the Hessian is not: the crystal distorts. ``collapsed``: in the last two
+    populations no positive auxiliary matrices minimise the free energy, or the smallest frequency at the minimum is
+    zero within its error; or it fell to nearly zero from population to population.
 
     :param verdict: the class.
     :param significant: whether the frequency that decides is further than ``SIGNIFICANT`` errors from zero; of a
@@ -53,6 +67,8 @@ class AnharmonicVerdict:
     :param error: its standard deviation [meV]; ``None`` where it is not known.
     :param populations: smallest auxiliary frequency as the ensemble grew.
     :param hessian: the verdict on the Hessian alone; ``None`` for a collapsed crystal.
+    :param interpolated: the softest mode between; imaginary, it asks for a larger supercell and decides nothing: the
+        error of the interpolation is not in its error. ``None`` where nothing was interpolated.
     """
 
     verdict: StabilityClass
@@ -61,6 +77,7 @@ class AnharmonicVerdict:
     error: float | None
     populations: tuple[PopulationEvidence, ...]
     hessian: Stability | None
+    interpolated: InterpolatedMode | None = None
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain JSON; the class under ``class``."""
@@ -71,6 +88,7 @@ class AnharmonicVerdict:
             'smallest_frequency_error': self.error,
             'populations': [vars(population).copy() for population in self.populations],
             'hessian': None if self.hessian is None else self.hessian.to_dict(),
+            'interpolated': None if self.interpolated is None else asdict(self.interpolated),
         }
 
 
@@ -107,12 +125,16 @@ def collapsed(populations: Sequence[PopulationEvidence]) -> bool:
 
 
 def anharmonic_verdict(
-    populations: Sequence[PopulationEvidence], hessian: Stability | None, error: float | None
+    populations: Sequence[PopulationEvidence],
+    hessian: Stability | None,
+    error: float | None,
+    interpolated: InterpolatedMode | None = None,
 ) -> AnharmonicVerdict:
     """Return the class of a crystal.
 
     :param hessian: stability of the matrices of the Hessian; ``None`` where the auxiliary ones collapsed.
     :param error: of its smallest frequency [meV].
+    :param interpolated: the softest mode between the wave vectors of the supercell.
     :raises ValueError: if a crystal that has not collapsed comes without Hessian.
     """
     last = populations[-1] if populations else None
@@ -125,4 +147,4 @@ def anharmonic_verdict(
     smallest = hessian.smallest_frequency
     verdict: StabilityClass = 'hessian-imaginary' if hessian.verdict == 'unstable' else 'stable'
     significant = error is None or abs(smallest) > SIGNIFICANT * error
-    return AnharmonicVerdict(verdict, significant, smallest, error, tuple(populations), hessian)
+    return AnharmonicVerdict(verdict, significant, smallest, error, tuple(populations), hessian, interpolated)
