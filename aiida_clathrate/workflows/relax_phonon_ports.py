@@ -12,6 +12,7 @@ from aiida_clathrate.data.dynamical_matrix import DynamicalMatrixData
 from aiida_clathrate.data.electron_phonon import ElectronPhononData
 from aiida_clathrate.kernels.crystal import Crystal
 from aiida_clathrate.kernels.meshes import Meshes, has_symmetry
+from aiida_clathrate.kernels.scalars import is_number
 
 PwBaseWorkChain = WorkflowFactory('quantumespresso.pw.base')
 PwRelaxWorkChain = WorkflowFactory('quantumespresso.pw.relax')
@@ -199,11 +200,6 @@ def check_coupling(parameters):
     if needed and parameters['el_ph_nsigma'] != int(parameters['el_ph_nsigma']):
         return f'electron_phonon.el_ph_nsigma: {parameters["el_ph_nsigma"]} broadenings; give a whole number'
     return None
-
-
-def is_number(value):
-    """Whether a value of a dictionary is a finite number."""
-    return isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
 
 
 def get_mesh(name, kpoints):

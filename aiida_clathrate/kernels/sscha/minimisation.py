@@ -220,15 +220,9 @@ def _summary(minimum: Minimum, number: int) -> Scalars:
         'free_energy_bias': minimum.free_energy_bias,
         'smallest_frequency': softest,
         'smallest_frequency_error': error,
-        'pressure_error': pressure_error(minimum.pressure),
         'volume': minimum.matrices.crystal.volume,
         'warnings': warnings,
     } | {name: float(getattr(trace, name)[-1]) for name in LAST}
-
-
-def pressure_error(pressure: Mean | None) -> float | None:
-    """Return the standard deviation of a third of the trace of the tensor [GPa]."""
-    return None if pressure is None else float(np.linalg.norm(np.trace(pressure.deviations, axis1=1, axis2=2) / 3))
 
 
 def _softest(minimum: Minimum) -> tuple[float, float]:
