@@ -1,0 +1,1 @@
+"""The embedded potential: Chebyshev descriptors, attention network, training, evaluation, uncertainty."""
