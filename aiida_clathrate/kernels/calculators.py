@@ -22,6 +22,8 @@ from aiida_clathrate.kernels.io import KernelError
 NAME_VARIABLE, OPTIONS_VARIABLE = 'CLATHRATE_CALCULATOR', 'CLATHRATE_CALCULATOR_OPTIONS'
 
 Results = tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64] | None]
+#: The same with the expected root mean square error of the force components of each configuration, (c,) [eV/Å].
+ScoredResults = tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64] | None, NDArray[np.float64]]
 
 
 class Evaluator(Protocol):

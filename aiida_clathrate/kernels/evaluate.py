@@ -6,13 +6,15 @@ import json
 import logging
 import os
 import time
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from aiida_clathrate.kernels.calculators import AseEvaluator, CalculatorName, Evaluator, Results
+from aiida_clathrate.kernels.calculators import AseEvaluator, CalculatorName, Evaluator, Results, ScoredResults
 from aiida_clathrate.kernels.evaluation_parts import FOLDER, Evaluated, Parts, join
 from aiida_clathrate.kernels.io import Arrays, KernelError, Scalars
 from aiida_clathrate.kernels.scalars import from_scalars
@@ -75,39 +77,56 @@ class Clock:
 
 
 def run(scalars: Scalars, arrays: Arrays) -> tuple[Scalars, Arrays]:
-    """Evaluate all configurations, those of earlier parts in the folder excepted.
+    """Evaluate all configurations with the calculator of the environment.
 
-    :param scalars: ``symbols`` of the supercell, ``settings`` as the fields of ``Settings``, ``max_seconds`` that the
-        run may take or ``None``.
-    :param arrays: ``positions`` (c, s, 3) [Å] and ``cell`` [Å].
-    :returns: ``configurations``, ``reused`` ones from earlier parts, ``source``, ``calculator_options``,
-        ``seconds``; arrays ``energies`` (c,) [eV], ``forces`` (c, s, 3) [eV/Å] and, where asked for, ``stresses``
-        (c, 3, 3), positive under compression [GPa].
-    :raises KernelError: for a calculator that cannot be used, results that cannot be, parts of something else, or when
-        time is up, with the parts kept.
+    :param scalars: as in ``evaluate_population``, ``settings`` as the fields of ``Settings``.
+    :param arrays: as in ``evaluate_population``.
+    :returns: as ``evaluate_population``, and ``source`` and ``calculator_options``.
+    :raises KernelError: as ``evaluate_population``, and for a calculator that cannot be used.
     """
-    clock = Clock(scalars['max_seconds'])
     settings = Settings.from_scalars(scalars['settings'])
     name = CalculatorName.from_environment(os.environ)
-    positions, cell = arrays['positions'], arrays['cell']
-    origin = [cell.tolist(), scalars['symbols'], name.path, name.options, settings.stress]
-    parts = Parts(Path(FOLDER), positions, json.dumps(origin, sort_keys=True))
-    earlier = parts.read()
+
+    def prepare() -> Evaluation:
+        evaluator = make_evaluator(name, scalars['symbols'], settings.stress)
+        batch = 1 if isinstance(evaluator, AseEvaluator) else settings.batch_size
+        return Evaluation(evaluator.evaluate, arrays['cell'], settings.stress, batch, settings.batch_size)
+
+    summary, results = evaluate_population(scalars, arrays, [name.path, name.options, settings.stress], prepare)
+    return summary | {'source': name.source, 'calculator_options': dict(name.options)}, results
+
+
+def evaluate_population(
+    scalars: Scalars, arrays: Arrays, method: list[Any], prepare: Callable[[], Evaluation]
+) -> tuple[Scalars, Arrays]:
+    """Evaluate all configurations, those of earlier parts in the folder excepted.
+
+    :param scalars: ``symbols`` of the supercell, ``max_seconds`` that the run may take or ``None``.
+    :param arrays: ``positions`` (c, s, 3) [Å] and ``cell`` [Å].
+    :param method: what the results depend on beside species, cell and positions, as plain JSON.
+    :param prepare: makes what computes, if anything is left to be computed.
+    :returns: ``configurations``, ``reused`` ones from earlier parts, ``seconds``; arrays ``energies`` (c,) [eV],
+        ``forces`` (c, s, 3) [eV/Å] and, where asked for, ``stresses`` (c, 3, 3), positive under compression [GPa], and
+        ``deviations`` (c,) [eV/Å] where they are given.
+    :raises KernelError: for results that cannot be used, parts of something else, or when time is up, with the parts
+        kept.
+    """
+    clock = Clock(scalars['max_seconds'])
+    positions = arrays['positions']
+    origin = json.dumps([arrays['cell'].tolist(), scalars['symbols'], *method], sort_keys=True)
+    parts = Parts(Path(FOLDER), positions, origin)
+    found = parts.read()
     remaining = np.arange(len(positions))
-    for part in earlier:
+    for part in found:
         remaining = np.setdiff1d(remaining, part.indices)
-    found = list(earlier)
     if len(remaining):
-        evaluation = Evaluation(make_evaluator(name, scalars['symbols'], settings.stress), cell, settings)
-        found += evaluation.run(parts, remaining, clock)
+        found += prepare().run(parts, remaining, clock)
     results = join(found)
     if not np.array_equal(results.indices, np.arange(len(positions))):
         raise KernelError('ERROR_PARTS_REFUSED', 'the parts overlap; start without the parent folder')
     summary = {
         'configurations': len(positions),
         'reused': len(positions) - len(remaining),
-        'source': name.source,
-        'calculator_options': dict(name.options),
         'seconds': round(clock.elapsed, 3),
     }
     return summary, {key: array for key, array in results.arrays().items() if key != 'indices'}
@@ -119,18 +138,22 @@ def make_evaluator(name: CalculatorName, symbols: list[str], stress: bool) -> Ev
     return calculator if hasattr(calculator, 'evaluate') else AseEvaluator(calculator, symbols, stress)
 
 
+@dataclass(frozen=True)
 class Evaluation:
     """Batches of configurations through a calculator.
 
-    :param evaluator: the calculator.
+    :param compute: from positions and cell as in the protocol ``Evaluator``.
     :param cell: of the supercell [Å].
-    :param settings: how.
+    :param stress: whether stresses are needed.
+    :param batch: so many configurations are computed at a time.
+    :param largest_part: so many are written at a time, at most.
     """
 
-    def __init__(self, evaluator: Evaluator, cell: NDArray[np.float64], settings: Settings):
-        self.evaluator, self.cell, self.stress = evaluator, cell, settings.stress
-        self.batch = 1 if isinstance(evaluator, AseEvaluator) else settings.batch_size
-        self.largest_part = settings.batch_size
+    compute: Callable[[NDArray[np.float64], NDArray[np.float64]], Results | ScoredResults]
+    cell: NDArray[np.float64]
+    stress: bool
+    batch: int
+    largest_part: int
 
     def run(self, parts: Parts, remaining: NDArray[np.int64], clock: Clock) -> list[Evaluated]:
         """Evaluate the remaining configurations, and write them to parts as they come.
@@ -162,7 +185,7 @@ class Evaluation:
 
     def _evaluate(self, positions: NDArray[np.float64], indices: NDArray[np.int64]) -> Evaluated:
         try:
-            results = self.evaluator.evaluate(positions[indices], self.cell)
+            results = self.compute(positions[indices], self.cell)
         except KernelError:
             raise
         except Exception as error:
@@ -182,24 +205,30 @@ def flush(parts: Parts, pending: list[Evaluated]) -> Evaluated:
     return part
 
 
-def checked(results: Results, shape: tuple[int, ...], indices: NDArray[np.int64], stress: bool) -> Evaluated:
+def checked(
+    results: Results | ScoredResults, shape: tuple[int, ...], indices: NDArray[np.int64], stress: bool
+) -> Evaluated:
     """Return results with our units and sign of the stress.
 
     :raises KernelError: for wrong shapes and numbers that are not finite, and for missing stresses.
     """
-    energies, forces, stresses = results
+    energies, forces, stresses = results[:3]
     if forces is None:
         raise KernelError('ERROR_FORCES_MISSING', 'the calculator gave no forces')
-    energies = as_finite('energies', energies, shape[:1], indices)
-    forces = as_finite('forces', forces, shape, indices)
+    found = Evaluated(
+        indices,
+        as_finite('energies', energies, shape[:1], indices),
+        as_finite('forces', forces, shape, indices),
+        deviations=as_finite('deviations', results[3], shape[:1], indices) if len(results) == 4 else None,
+    )
     if not stress:
-        return Evaluated(indices, energies, forces)
+        return found
     if stresses is None:
         raise KernelError(
             'ERROR_STRESSES_MISSING', 'the calculator gave no stresses; take another, or a fixed cell without `stress`'
         )
     tensile = as_finite('stresses', stresses, (shape[0], 3, 3), indices)
-    return Evaluated(indices, energies, forces, -GPA_PER_EV_ANGSTROM3 * tensile)
+    return replace(found, stresses=-GPA_PER_EV_ANGSTROM3 * tensile)
 
 
 def as_finite(name: str, values: ArrayLike, shape: tuple[int, ...], indices: NDArray[np.int64]) -> NDArray[np.float64]:

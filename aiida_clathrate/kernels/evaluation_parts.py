@@ -30,12 +30,14 @@ class Evaluated:
     :param energies: shape (k,) [eV].
     :param forces: shape (k, s, 3) [eV/Å].
     :param stresses: shape (k, 3, 3), positive under compression [GPa], or ``None``.
+    :param deviations: expected root mean square error of the force components, shape (k,) [eV/Å], or ``None``.
     """
 
     indices: NDArray[np.int64]
     energies: NDArray[np.float64]
     forces: NDArray[np.float64]
     stresses: NDArray[np.float64] | None = None
+    deviations: NDArray[np.float64] | None = None
 
     def arrays(self) -> io.Arrays:
         """Return the arrays that are there, by name."""
