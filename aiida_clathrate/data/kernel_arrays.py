@@ -6,6 +6,7 @@ of the dataclass. Arrays have constant names, types and order, so that equal con
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -62,13 +63,7 @@ class KernelArrayData(orm.ArrayData):
 
     def _validate(self):
         super()._validate()
-        try:
-            expected = self._attributes_of(self._content())
-        except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
-            raise ValidationError(f'{type(self).__name__}: {error}') from error
-        for key, value in expected.items():
-            if not agree(self.base.attributes.get(key, None), value):
-                raise ValidationError(f'{type(self).__name__}: attribute {key} is not {value}, as the arrays have it')
+        check_attributes(self, lambda: self._attributes_of(self._content()))
 
 
 class MeshArrayData(KernelArrayData):
@@ -108,6 +103,17 @@ class MeshArrayData(KernelArrayData):
             raise ValidationError(
                 f'{type(self).__name__}: need the number of one of {count} stars for each of {size} q'
             )
+
+
+def check_attributes(node: orm.Data, derive: Callable[[], dict[str, Any]]) -> None:
+    """Refuse a node whose attributes are not those that ``derive`` finds in its content."""
+    try:
+        expected = derive()
+    except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
+        raise ValidationError(f'{type(node).__name__}: {error}') from error
+    for key, value in expected.items():
+        if not agree(node.base.attributes.get(key, None), value):
+            raise ValidationError(f'{type(node).__name__}: attribute {key} is not {value}, as the content has it')
 
 
 def agree(stored: Any, derived: Any) -> bool:
