@@ -5,12 +5,12 @@ import pickle
 import subprocess
 import sys
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
 from aiida import orm
 from aiida.common.exceptions import ValidationError
 from aiida.tools.archive import create_archive, import_archive
+from harmful_pickle import Harmful
 from small_potential import RECORD, small_potential
 
 from aiida_clathrate.data.potential import PotentialData
@@ -146,16 +146,6 @@ def test_record(name, value):
         replace_file(node, file, content)
     with pytest.raises(ValidationError, match=f'record: {name} cannot be'):
         node.store()
-
-
-class Harmful:
-    """An object whose pickle makes a file when it is opened."""
-
-    def __init__(self, path):
-        self.path = path
-
-    def __reduce__(self):
-        return Path.touch, (self.path,)
 
 
 def test_code_does_not_run(potential, tmp_path):

@@ -9,10 +9,10 @@ import sys
 import zipfile
 from contextlib import contextmanager
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 import pytest
+from harmful_pickle import Harmful
 from safetensors.numpy import save as save_tensors
 from small_potential import small_potential
 
@@ -79,16 +79,6 @@ def test_order_is_no_content(potential, content):
     """The order of the weights in memory, and how they lie there, leave the files as they are."""
     turned = {name: np.array(potential.weights[name], order='F') for name in reversed(potential.weights)}
     assert to_bytes(replace(potential, weights=turned)) == content
-
-
-class Harmful:
-    """An object whose pickle makes a file when it is opened."""
-
-    def __init__(self, path):
-        self.path = path
-
-    def __reduce__(self):
-        return Path.touch, (self.path,)
 
 
 def pickled(path):
