@@ -6,7 +6,7 @@ from typing import Any
 
 from aiida.engine import CalcJobProcessSpec
 
-from aiida_clathrate.calculations.base import KernelCalculation
+from aiida_clathrate.calculations.base import PASSIVE_THREADS, KernelCalculation
 from aiida_clathrate.data.force_ensemble import ForceEnsembleData
 from aiida_clathrate.kernels import io
 from aiida_clathrate.kernels.ensemble_arrays import ensemble_to_arrays
@@ -27,9 +27,7 @@ class EnsembleCalculation(KernelCalculation):
             validator=cls.validate_ensemble,
             help='Configurations with forces, and the auxiliary matrices that they were drawn from.',
         )
-        # Where cores are shared, threads that spin while they wait for one another block the rest.
-        environment = {'OMP_NUM_THREADS': '1', 'OMP_WAIT_POLICY': 'PASSIVE'}
-        spec.inputs['metadata']['options']['environment_variables'].default = lambda: dict(environment)
+        spec.inputs['metadata']['options']['environment_variables'].default = lambda: dict(PASSIVE_THREADS)
         spec.default_output_node = 'output_parameters'
 
     @classmethod

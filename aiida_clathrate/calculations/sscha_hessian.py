@@ -66,8 +66,7 @@ class SschaHessianCalculation(EnsembleCalculation):
     def get_scalars(self) -> io.Scalars:
         """Return settings and labels of the ensemble and of the matrices."""
         scalars = super().get_scalars()
-        cores = self.options.resources.get('num_cores_per_mpiproc') or 1
-        scalars['settings'] = {'threads': cores} | scalars['settings']
+        scalars['settings'] = {'threads': self.cores} | scalars['settings']
         if 'matrices' in self.inputs:
             scalars['matrices'] = matrices_to_arrays(self.inputs.matrices.to_kernel())[0]
         return scalars

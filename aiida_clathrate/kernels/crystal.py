@@ -126,6 +126,14 @@ class Crystal:
         shift = self.positions - other.positions
         return bool(np.abs((shift - np.round(shift)) @ self.cell).max() < tolerance)
 
+    def largest_shift(self, other: Crystal) -> float:
+        """Return how far an atom is from its place in ``other``, apart from a shift of the whole crystal [Å].
+
+        Fractional coordinates are compared as they are: an atom that was wrapped into another cell is far away.
+        """
+        shifts = (self.positions - other.positions) @ self.cell
+        return float(np.linalg.norm(shifts - shifts.mean(axis=0), axis=1).max())
+
 
 def supercell_indices(mesh: Sequence[int]) -> NDArray[np.int64]:
     """Return the integer coordinates of the cells of a supercell, shape (cells, 3), the last index fastest."""

@@ -23,7 +23,8 @@ def run(scalars: Scalars, arrays: Arrays) -> tuple[Scalars, Arrays]:
     :param scalars: as in ``kernels.evaluate.evaluate_population``, ``settings`` as the fields of
         ``EvaluationSettings``.
     :param arrays: as in ``kernels.evaluate.evaluate_population``.
-    :returns: as ``kernels.evaluate.evaluate_population``, ``source``, and largest and mean of the ``deviations`` [eV/Å].
+    :returns: as ``kernels.evaluate.evaluate_population``, with the ``deviations``; ``source``, ``largest_deviation``
+        and ``mean_deviation`` [eV/Å].
     :raises KernelError: as ``kernels.evaluate.evaluate_population``, and for configurations that the potential cannot
         compute.
     :raises ValueError: for a potential that is none, or is of another crystal.
@@ -40,9 +41,7 @@ def run(scalars: Scalars, arrays: Arrays) -> tuple[Scalars, Arrays]:
             device=settings.device,
             threads=settings.threads,
         )
-        return Evaluation(
-            evaluator.evaluate_scored, arrays['cell'], settings.stress, settings.batch_size, LARGEST_PART
-        )
+        return Evaluation(evaluator.evaluate_scored, arrays['cell'], settings.stress, settings.batch_size, LARGEST_PART)
 
     method = [description, numbers, settings.precision, settings.stress]
     summary, results = evaluate_population(scalars, arrays, method, prepare)
