@@ -33,7 +33,9 @@ def test_parity():
     differences = np.zeros((6, 3))
     differences[[0, 3], 0] = 0.03, -0.04  # H
     differences[5] = 0.012  # one Li
-    predicted = Numbers(true.energies + np.array([0.003, -0.001]), true.forces + differences, true.stresses + 0.2 * np.eye(3))
+    predicted = Numbers(
+        true.energies + np.array([0.003, -0.001]), true.forces + differences, true.stresses + 0.2 * np.eye(3)
+    )
     found = parity(true, predicted, SYMBOLS)
     assert found.configurations == 2
     assert found.energy_rmse == pytest.approx(5**0.5)
