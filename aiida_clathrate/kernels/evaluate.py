@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import logging
 import os
-import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -15,6 +14,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from aiida_clathrate.kernels.calculators import AseEvaluator, CalculatorName, Evaluator, Results, ScoredResults
+from aiida_clathrate.kernels.clock import Clock
 from aiida_clathrate.kernels.evaluation_parts import FOLDER, Evaluated, Parts, join
 from aiida_clathrate.kernels.io import Arrays, KernelError, Scalars
 from aiida_clathrate.kernels.scalars import from_scalars
@@ -48,32 +48,6 @@ class Settings:
     def from_scalars(cls, scalars: Scalars) -> Settings:
         """Return settings from plain JSON; unknown names are refused."""
         return from_scalars(cls, scalars)
-
-
-class Clock:
-    """The time that a run may take.
-
-    :param limit: [s], ``None`` for no limit.
-    """
-
-    def __init__(self, limit: float | None):
-        self.limit = limit
-        self.start = self.last = time.monotonic()
-        self.longest = 0.0
-
-    @property
-    def elapsed(self) -> float:
-        """Return the time since the start [s]."""
-        return time.monotonic() - self.start
-
-    def lap(self) -> None:
-        """Note that a batch is finished."""
-        now = time.monotonic()
-        self.longest, self.last = max(self.longest, now - self.last), now
-
-    def is_up(self) -> bool:
-        """Whether another batch as long as the longest so far would not be finished in time."""
-        return self.limit is not None and self.elapsed + self.longest > self.limit
 
 
 def run(scalars: Scalars, arrays: Arrays) -> tuple[Scalars, Arrays]:

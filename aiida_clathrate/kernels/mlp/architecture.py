@@ -71,7 +71,9 @@ class Architecture:
         if type(self.token_size) is not int or not 1 <= self.token_size <= 256:
             raise ValueError(f'token_size: {self.token_size!r} is not a whole number from 1 to 256')
         if self.attention_heads and self.token_size % self.attention_heads:
-            raise ValueError(f'token_size: {self.token_size} is not a multiple of {self.attention_heads} attention_heads')
+            raise ValueError(
+                f'token_size: {self.token_size} is not a multiple of {self.attention_heads} attention_heads'
+            )
         if not 1 <= len(self.hidden) <= 8 or not all(type(size) is int and 1 <= size <= 1024 for size in self.hidden):
             raise ValueError(f'hidden: {self.hidden} are not one to eight sizes from 1 to 1024')
 

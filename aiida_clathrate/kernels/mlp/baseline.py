@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -36,6 +37,14 @@ class Baseline:
     def _fractions(self) -> Floats:
         return supercell_crystal(self.matrices.crystal, self.matrices.mesh).positions
 
+    def digest(self) -> str:
+        """Return a digest of the matrices and their crystal."""
+        crystal = self.matrices.crystal
+        found = hashlib.sha256(repr((crystal.symbols, self.matrices.mesh)).encode())
+        for array in (crystal.cell, crystal.positions, self.matrices.force_constants):
+            found.update(np.ascontiguousarray(array).tobytes())
+        return found.hexdigest()
+
     def check(self, symbols: tuple[str, ...], cell: Floats) -> None:
         """Refuse another supercell than that of the matrices.
 
@@ -49,7 +58,9 @@ class Baseline:
             )
         strain = np.linalg.solve(crystal.cell * np.array(mesh)[:, None], cell) - np.eye(3)
         if np.abs(strain).max() > 0.2:
-            raise ValueError('the cell differs from that of the harmonic baseline of the potential by more than a fifth')
+            raise ValueError(
+                'the cell differs from that of the harmonic baseline of the potential by more than a fifth'
+            )
 
     def __call__(self, positions: Floats, cell: Floats) -> tuple[Floats, Floats, Floats]:
         """Return energies (c,) [eV], forces (c, s, 3) [eV/Å] and virials (c, 3, 3) [eV].

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -37,6 +37,13 @@ class Batch:
     radial: Shell
     angular: Shell
 
+    def to(self, device: torch.device) -> Batch:
+        """Return the batch on a device."""
+        return replace(
+            self, species=self.species.to(device), configuration=self.configuration.to(device),
+            radial=self.radial.to(device), angular=self.angular.to(device),
+        )  # fmt: skip
+
 
 @dataclass(frozen=True)
 class Prediction:
@@ -66,7 +73,9 @@ def join(batches: Sequence[Batch], architecture: Architecture) -> Batch:
     )
 
 
-def predict(network: Network, batch: Batch, scale: float, *, training: bool = False, features: bool = False) -> Prediction:
+def predict(
+    network: Network, batch: Batch, scale: float, *, training: bool = False, features: bool = False
+) -> Prediction:
     """Return energies, forces and virials.
 
     Forces are exact derivatives of the energies: torch differentiates the part of each atom, the moments are

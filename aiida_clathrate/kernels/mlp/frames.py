@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass
 
 import numpy as np
@@ -85,6 +86,13 @@ class Frames:
 
     def __len__(self) -> int:
         return len(self.positions)
+
+    def digest(self) -> str:
+        """Return a digest of all numbers and symbols."""
+        found = hashlib.sha256(repr(self.symbols).encode())
+        for array in (self.cell, self.positions, self.energies, self.forces, self.stresses):
+            found.update(b'-' if array is None else np.ascontiguousarray(array, dtype='<f8').tobytes())
+        return found.hexdigest()
 
     @property
     def volume(self) -> float:

@@ -8,7 +8,7 @@ derivatives and written out here, so that training needs no second derivatives o
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -34,15 +34,17 @@ class Shell:
     neighbours: Tensor
     bounds: tuple[int, ...]
 
+    def to(self, device: torch.device) -> Shell:
+        """Return the shell on a device."""
+        return replace(self, vectors=self.vectors.to(device), neighbours=self.neighbours.to(device))
+
     @property
     def blocks(self) -> list[slice]:
         """Return the places of each species."""
         return [slice(*pair) for pair in zip(self.bounds, self.bounds[1:], strict=False)]
 
 
-def shell(
-    positions: Tensor, places: Places, cell: NDArray[np.float64], cutoff: float, dtype: torch.dtype
-) -> Shell:
+def shell(positions: Tensor, places: Places, cell: NDArray[np.float64], cutoff: float, dtype: torch.dtype) -> Shell:
     """Return the shell of several configurations of one structure.
 
     :param positions: shape (c, n, 3), double [Å].
@@ -64,9 +66,7 @@ def shell(
     vectors[0].masked_fill_(hole, cutoff)
     start = torch.arange(count, device=device)[:, None, None] * atoms
     neighbours = (index + start).masked_fill_(hole, count * atoms)
-    return Shell(
-        vectors.to(dtype).reshape(3, count * atoms, -1), neighbours.reshape(count * atoms, -1), places.bounds
-    )
+    return Shell(vectors.to(dtype).reshape(3, count * atoms, -1), neighbours.reshape(count * atoms, -1), places.bounds)
 
 
 def joined(shells: Sequence[Shell], cutoff: float) -> Shell:
@@ -138,9 +138,7 @@ class AngularMoments:
     def moments(self) -> Tensor:
         """Return the sums, shape ((L + 1)², n, species · orders)."""
         sums = [
-            torch.bmm(
-                self.harmonics[:, :, block].transpose(0, 1), self.values[:, :, block].permute(1, 2, 0)
-            )
+            torch.bmm(self.harmonics[:, :, block].transpose(0, 1), self.values[:, :, block].permute(1, 2, 0))
             for block in self.shell.blocks
         ]
         return torch.cat(sums, dim=2).transpose(0, 1)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -13,6 +13,11 @@ from torch import Tensor, nn
 from aiida_clathrate.kernels.mlp.architecture import Architecture
 from aiida_clathrate.kernels.mlp.invariants import Invariants
 from aiida_clathrate.kernels.mlp.weights import shapes
+
+#: What is not trained: mean and scale of the features.
+BUFFERS = ('shift', 'scale')
+#: Of a feature, over the largest spread of all.
+LEAST_SPREAD = 1e-3
 
 
 class Network(nn.Module):
@@ -46,6 +51,20 @@ class Network(nn.Module):
                 drawn = torch.randn(weight.shape, generator=generator, dtype=torch.float64)
                 weight.copy_(drawn / np.sqrt(weight.shape[-2]))
             self.scale.fill_(1)
+
+    def standardise(self, features: Sequence[NDArray[np.float64]]) -> None:
+        """Shift and scale the features to mean 0 and variance 1 over a training set.
+
+        :param features: of the atoms of each element, as they are without, shape (n, channels · features).
+        """
+        for element, found in enumerate(features):
+            spread = found.std(axis=0)
+            # A feature that hardly varies must not become noise.
+            scale = 1 / (spread + LEAST_SPREAD * spread.max() + np.finfo(float).tiny) if len(found) else spread + 1
+            if not np.isfinite(scale).all() or not spread.any():
+                scale = np.ones_like(spread)
+            self.shift[element] = torch.from_numpy(found.mean(axis=0)).reshape(self.shift[element].shape)
+            self.scale[element] = torch.from_numpy(scale).reshape(self.scale[element].shape)
 
     def features(self, radial: Tensor, angular: Tensor, element: int) -> Tensor:
         """Return the features of atoms of one element, neither shifted nor scaled, shape (n, channels, features).
@@ -95,7 +114,3 @@ class Network(nn.Module):
         network = cls(architecture, count)
         network.load_state_dict({name: torch.from_numpy(np.array(array)) for name, array in arrays.items()})
         return network
-
-
-#: What is not trained: mean and scale of the features.
-BUFFERS = ('shift', 'scale')

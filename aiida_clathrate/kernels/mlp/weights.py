@@ -65,14 +65,14 @@ def expected(architecture: Architecture, count: int) -> dict[str, Shape]:
     """Return the shapes of all weights that a potential must have, by name.
 
     Beside those of the network: ``reference`` energies of the species (count,) and the ``energy_scale`` ε () [eV];
-    ``spread_factor`` (count, f, f), by which features that are unlike those of the training set are known, with
+    ``spread_factor`` (count, f, f + 1), by which features that are unlike those of the training set are known, with
     f = channels · features; ``calibration`` (2,) of the expected error.
 
     :raises ValueError: if they are more than a file may ask for.
     """
     width = architecture.channels * features_of_channel(architecture)
     found = shapes(architecture, count) | {
-        'reference': (count,), 'energy_scale': (), 'spread_factor': (count, width, width), 'calibration': (2,),
+        'reference': (count,), 'energy_scale': (), 'spread_factor': (count, width, width + 1), 'calibration': (2,),
     }  # fmt: skip
     number = sum(prod(shape) for shape in found.values())
     if number > LARGEST_NUMBER:
