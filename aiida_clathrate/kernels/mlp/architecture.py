@@ -79,7 +79,7 @@ class Architecture:
 
     @classmethod
     def from_scalars(cls, scalars: Scalars) -> Architecture:
-        """Return the architecture from plain JSON: ``preset`` and what is to differ from it; unknown names are refused."""
+        """Return the architecture from plain JSON: ``preset`` and what differs from it; unknown names are refused."""
         changes = dict(scalars)
         preset = changes.pop('preset', 'fast')
         if preset not in PRESETS:

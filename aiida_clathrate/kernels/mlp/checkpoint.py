@@ -117,7 +117,7 @@ class Checkpoint:
         """Write the state; the file that says it is complete comes last, and names the numbers that it goes with."""
         self.folder.mkdir(exist_ok=True)
         content = tensors_to_bytes(numbers_of(network, optimiser, progress))
-        state = {
+        state: dict[str, Any] = {
             'identity': self._digest(), 'numbers': hashlib.sha256(content).hexdigest(), 'epoch': progress.epoch,
             'best_loss': progress.best_loss if progress.best is not None else None, 'best_epoch': progress.best_epoch,
             'looks_without_better': progress.looks_without_better, 'history': progress.history,

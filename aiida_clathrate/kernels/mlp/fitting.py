@@ -114,11 +114,11 @@ def errors_of(network: Network, examples: Sequence[Example], scale: float, size:
         chosen = examples[start : start + size]
         found = predict(network, join([each.batch for each in chosen], network.architecture), scale, features=features)
         counts = [each.atoms for each in chosen]
-        by_configuration = zip(chosen, found.energies, found.forces.split(counts), found.virials, strict=True)
+        by_configuration = zip(chosen, found.energies, torch.split(found.forces, counts), found.virials, strict=True)
         for each, energy, force, virial in by_configuration:
             energies.append((float(energy) - each.energy) / each.atoms)
             forces.append((force - each.forces).double().cpu().numpy())
             virials.append(None if each.virial is None else (virial - each.virial).double().cpu().numpy())
         if found.features is not None:
-            kept += [part.double().cpu().numpy() for part in found.features.split(counts)]
+            kept += [part.double().cpu().numpy() for part in torch.split(found.features, counts)]
     return Errors(np.array(energies), forces, virials, kept)

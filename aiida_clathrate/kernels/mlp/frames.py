@@ -61,7 +61,7 @@ class Frames:
         net = np.linalg.norm(self.forces.mean(axis=1), axis=1)
         if (net > NET_FORCE).any():
             raise LabelError(
-                f'{self._first(net > NET_FORCE)}: its forces do not add up to zero, {net.max():.3f} eV/Å for each atom; '
+                f'{self._first(net > NET_FORCE)}: its forces do not add up to zero, {net.max():.3f} eV/Å an atom; '
                 'compute it again or leave it out'
             )
         doubled = self._contradictions()
@@ -118,8 +118,8 @@ def from_ensemble(ensemble: ForceEnsemble, chosen: NDArray[np.int64], name: str)
     if len(beyond):
         worst = int(beyond[np.argmax(deviations[beyond])])
         raise LabelError(
-            f'{name}, configuration {worst}: its energy is {deviations[worst]:.3f} eV from what its forces and the other '
-            f'configurations make likely, more than {limit:.3f} eV; compute it again or leave it out'
+            f'{name}, configuration {worst}: its energy is {deviations[worst]:.3f} eV from what its forces and the '
+            f'other configurations make likely, more than {limit:.3f} eV; compute it again or leave it out'
         )
     stresses = None if ensemble.stresses is None else ensemble.stresses[chosen]
     return Frames(

@@ -17,6 +17,14 @@ class Invariants(nn.Module):
     :param architecture: largest angular momentum, and whether there are triple products.
     """
 
+    order_of_component: Tensor
+    power_matrix: Tensor
+    first: Tensor
+    second: Tensor
+    thirds: Tensor
+    coupling: Tensor
+    owners: Tensor
+
     def __init__(self, architecture: Architecture):
         super().__init__()
         largest = architecture.largest_l

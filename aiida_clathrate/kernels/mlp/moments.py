@@ -116,7 +116,7 @@ class RadialMoments:
         orders = len(self.values)
         radial = [
             torch.bmm(part[:, None, :], self.slopes[:, :, block].transpose(0, 1))[:, 0]
-            for part, block in zip(derivatives.split(orders, dim=1), self.shell.blocks, strict=True)
+            for part, block in zip(torch.split(derivatives, orders, dim=1), self.shell.blocks, strict=True)
         ]
         return (torch.cat(radial, dim=1) / self.distance) * self.shell.vectors
 
@@ -150,7 +150,7 @@ class AngularMoments:
         """
         orders = len(self.values)
         found = []
-        for part, block in zip(derivatives.split(orders, dim=2), self.shell.blocks, strict=True):
+        for part, block in zip(torch.split(derivatives, orders, dim=2), self.shell.blocks, strict=True):
             matrix = part.transpose(0, 1)
             # Σ_k ∂E/∂M_(lm,k) times the radial function, and times its slope: shapes ((L + 1)², n, j).
             by_angle = torch.bmm(matrix, self.values[:, :, block].transpose(0, 1)).transpose(0, 1)
@@ -183,5 +183,6 @@ def forces_and_virials(
         virial = by_atom.new_zeros(count, 3, 3).index_add(0, configuration, by_atom)
         forces = force if forces is None else forces + force
         virials = virial if virials is None else virials + virial
-    assert forces is not None and virials is not None
+    if forces is None or virials is None:
+        raise ValueError('parts: need at least one')
     return forces, virials

@@ -85,4 +85,4 @@ def distances(pairs: Pairs, positions: NDArray[np.float64], cell: NDArray[np.flo
     :returns: shape (..., p) [Å].
     """
     vectors = positions[..., pairs.second, :] - positions[..., pairs.first, :] + pairs.shifts @ cell
-    return np.sqrt(np.einsum('...x,...x->...', vectors, vectors))
+    return np.asarray(np.sqrt(np.einsum('...x,...x->...', vectors, vectors)))

@@ -31,6 +31,17 @@ class Network(nn.Module):
     :param count: of the species.
     """
 
+    invariants: Invariants
+    shift: Tensor
+    scale: Tensor
+    radial_mixing: Tensor
+    angular_mixing: Tensor
+    embedding_weight: Tensor
+    embedding_bias: Tensor
+    output: Tensor
+    linear: Tensor
+    readout: Tensor
+
     def __init__(self, architecture: Architecture, count: int):
         super().__init__()
         self.architecture, self.count = architecture, count
@@ -102,7 +113,8 @@ class Network(nn.Module):
             for name in ('query', 'key', 'value')
         )
         weights = (query @ key.transpose(2, 3) / query.shape[-1] ** 0.5).softmax(-1)
-        return (weights @ value).transpose(1, 2).flatten(2) @ self.output[element]
+        handed: Tensor = (weights @ value).transpose(1, 2).flatten(2) @ self.output[element]
+        return handed
 
     def arrays(self) -> dict[str, NDArray[Any]]:
         """Return the weights as arrays by name."""

@@ -90,8 +90,7 @@ def make_potential(
     :param history: rows of the looks.
     :param seconds: that it took.
     """
-    training, validation = errors
-    factors = spread_factors(network, training, examples[0])
+    factors = spread_factors(network, errors[0], examples[0])
     scores = [configuration_scores(each, part, factors) for each, part in zip(errors, examples, strict=True)]
     true = [np.array([np.sqrt(np.mean(part**2)) for part in each.forces]) for each in errors]
     calibration = calibrate(np.maximum(scores[1], SMALLEST_ERROR), np.maximum(true[1], SMALLEST_ERROR))
