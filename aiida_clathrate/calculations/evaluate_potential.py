@@ -87,6 +87,10 @@ def problem_of(potential: PotentialData, population: ForceEnsembleData) -> str |
     baseline = potential.to_kernel().baseline
     if baseline is None:
         return None
+    mesh, divisions = (node.base.attributes.get('mesh') for node in (potential, population))
+    if mesh != divisions:
+        names = ('×'.join(map(str, each)) for each in (mesh, divisions))
+        return 'potential: its harmonic baseline is of the supercell {}, not {}; train one without'.format(*names)
     ensemble = population.to_kernel()
     supercell = supercell_crystal(ensemble.crystal, ensemble.mesh)
     try:

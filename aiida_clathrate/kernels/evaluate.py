@@ -160,8 +160,8 @@ class Evaluation:
     def _evaluate(self, positions: NDArray[np.float64], indices: NDArray[np.int64]) -> Evaluated:
         try:
             results = self.compute(positions[indices], self.cell)
-        except KernelError:
-            raise
+        except KernelError as error:
+            raise KernelError(error.label, f'{named(indices)}: {error}') from error
         except Exception as error:
             raise KernelError(
                 'ERROR_CALCULATOR_FAILED',

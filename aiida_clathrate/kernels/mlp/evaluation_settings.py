@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from aiida_clathrate.kernels.evaluate import Settings
+from aiida_clathrate.kernels.io import Scalars
+from aiida_clathrate.kernels.scalars import from_scalars
 
 PRECISIONS, DEVICES = ('single', 'double'), ('cpu', 'cuda')
 
@@ -33,3 +35,8 @@ class EvaluationSettings(Settings):
                 raise ValueError(f'{name}: {getattr(self, name)!r} is none of {", ".join(known)}')
         if type(self.threads) is not int or self.threads < 1:
             raise ValueError(f'threads: {self.threads!r} is not a number of threads, 1 or more')
+
+    @classmethod
+    def from_scalars(cls, scalars: Scalars) -> EvaluationSettings:
+        """Return settings from plain JSON; unknown names are refused."""
+        return from_scalars(cls, scalars)
