@@ -72,3 +72,12 @@ def test_same_lattice():
     assert crystal.same_lattice(shifted, tolerance=0.1)
     assert not crystal.same_lattice(replace(crystal, symbols=('C', 'N')))
     assert not crystal.same_lattice(replace(crystal, cell=1.01 * crystal.cell))
+
+
+def test_largest_shift():
+    """A shift of the whole crystal is none; an atom that moves alone is away by half of it, a wrapped one is far."""
+    crystal = diamond()
+    assert crystal.largest_shift(replace(crystal, positions=crystal.positions + 0.1)) == pytest.approx(0, abs=1e-12)
+    for shift in (np.array([0.02, 0.0, 0.01]), np.array([1.0, 0.0, 0.0])):
+        moved = replace(crystal, positions=crystal.positions + np.array([[0, 0, 0], shift]))
+        assert crystal.largest_shift(moved) == pytest.approx(0.5 * np.linalg.norm(shift @ crystal.cell))

@@ -81,6 +81,16 @@ def test_foreign_parts(run, change):
     assert error.value.label == 'ERROR_PARTS_REFUSED'
 
 
+def test_outside_range(run):
+    """Atoms that lie on each other end with a label, and with the batch that they are in."""
+    positions = POPULATION.positions.copy()
+    positions[4, 1] = positions[4, 0]
+    with pytest.raises(KernelError, match='configurations 4 to 5: two atoms') as error:
+        run(positions=positions, batch_size=2)
+    assert error.value.label == 'ERROR_OUTSIDE_RANGE'
+    assert run(batch_size=2)[0]['reused'] == 4
+
+
 def test_no_potential(run):
     """A folder without a potential, or with half of one, gives nothing."""
     run()
