@@ -46,24 +46,25 @@ def split_ensembles(number, seed, validation_fraction, minimum_validation, **ens
 
 
 @calcfunction
-def select_configurations(ensemble, deviations, limit, max_labels, random, seed):
+def select_configurations(ensemble, limit, max_labels, random, seed, deviations=None):
     """Choose configurations of a population that are to be labelled.
 
     :param ensemble: the population, with or without forces.
-    :param deviations: ``ArrayData`` with the ``deviations`` (c,) [eV/Å].
     :param limit: expected errors above it are too large [eV/Å].
     :param max_labels: so many of the most uncertain ones beyond the limit, at most.
     :param random: so many are drawn at random, for an unbiased check.
     :param seed: of the random numbers.
+    :param deviations: ``ArrayData`` with the ``deviations`` (c,) [eV/Å]; left out, no errors are expected.
     :return: ``population``, those configurations without forces, in the order of ``indices``, absent if nothing is
         chosen; ``selection`` with the ``indices`` of the ``random`` and of the ``uncertain`` ones and of both in the
-        population, their ``deviations``, the ``number`` of configurations of the population, how many of them are
-        ``beyond`` the ``limit``.
+        population, their ``deviations``, the ``number`` of configurations of the population, its
+        ``largest_deviation``, how many of them are ``beyond`` the ``limit``.
 
     Exit codes: 210 if the deviations are not those of the population, or for numbers that mean nothing.
     """
     try:
-        population, expected = ensemble.to_kernel(), deviations.get_array('deviations')
+        population = ensemble.to_kernel()
+        expected = np.zeros(len(population)) if deviations is None else deviations.get_array('deviations')
         if len(expected) != len(population):
             raise ValueError(f'deviations: there are {len(expected)} for {len(population)} configurations')
         numbers = (node.value for node in (limit, max_labels, random, seed))
@@ -71,8 +72,14 @@ def select_configurations(ensemble, deviations, limit, max_labels, random, seed)
     except (KeyError, ValueError) as error:
         return ExitCode(UNUSABLE, str(error))
     indices = np.array(found.indices, dtype=np.int64)
-    facts = {'indices': found.indices, 'limit': limit.value, 'number': len(population)}
-    result = {'selection': orm.Dict(asdict(found) | facts | {'deviations': expected[indices].tolist()})}
+    facts = {
+        'indices': found.indices,
+        'limit': limit.value,
+        'number': len(population),
+        'deviations': expected[indices].tolist(),
+        'largest_deviation': float(expected.max()),
+    }
+    result = {'selection': orm.Dict(asdict(found) | facts)}
     if len(indices):
         bare = replace(population, energies=None, forces=None, stresses=None, source='')
         chosen = bare.subset(indices, antithetic=False)

@@ -38,6 +38,19 @@ def difference(earlier, inputs):
     return None
 
 
+def taken_over(inputs):
+    """Take ``restart_from`` out of the inputs of a ``ForcesWorkChain`` whose results it does not have.
+
+    :return: why nothing is taken over, ``None`` if there is nothing to say.
+    """
+    if 'restart_from' not in inputs:
+        return None
+    other = difference(orm.load_node(inputs.restart_from.value), inputs)
+    if other:
+        inputs.pop('restart_from')
+    return other
+
+
 def input_nodes(process):
     """Return the inputs of a process by their labels, with ``__`` between namespaces."""
     links = process.base.links.get_incoming(link_type=(LinkType.INPUT_WORK, LinkType.INPUT_CALC))

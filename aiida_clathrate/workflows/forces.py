@@ -1,4 +1,4 @@
-"""Forces on a population of configurations, by pw.x or by a calculator."""
+"""Forces on a population of configurations, by pw.x, by a calculator or by a trained potential."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from aiida_clathrate.calculations.configurations import (
 )
 from aiida_clathrate.workflows.finished_forces import finished_configurations, last_evaluation_folder, reason_of
 from aiida_clathrate.workflows.forces_ports import (
-    EvaluateCalculation,
+    JOBS,
     PwBaseWorkChain,
     define_exit_codes,
     define_inputs,
@@ -26,16 +26,13 @@ from aiida_clathrate.workflows.submit_once import ConfigurationWorkChain, Submit
 REPORTS = 20
 #: Another attempt at these would end in the same way.
 HOPELESS = {
-    EvaluateCalculation.exit_codes[label].status
-    for label in (
-        'ERROR_INPUT_INVALID',
-        'ERROR_PARTS_REFUSED',
-        'ERROR_CALCULATOR_MISSING',
-        'ERROR_FORCES_MISSING',
-        'ERROR_STRESSES_MISSING',
-        'ERROR_RESULTS_UNUSABLE',
-        'ERROR_WALLTIME_TOO_SHORT',
-    )
+    'ERROR_INPUT_INVALID',
+    'ERROR_PARTS_REFUSED',
+    'ERROR_CALCULATOR_MISSING',
+    'ERROR_FORCES_MISSING',
+    'ERROR_STRESSES_MISSING',
+    'ERROR_RESULTS_UNUSABLE',
+    'ERROR_WALLTIME_TOO_SHORT',
 }
 
 
@@ -53,7 +50,7 @@ class ForcesWorkChain(SubmitOnce, WorkChain):
         define_inputs(spec)
         spec.outline(
             cls.setup,
-            if_(cls.has_calculator)(
+            if_(cls.is_one_job)(
                 while_(cls.should_evaluate)(cls.run_evaluation, cls.inspect_evaluation),
             ).else_(
                 cls.make_configurations,
@@ -73,9 +70,13 @@ class ForcesWorkChain(SubmitOnce, WorkChain):
         self.ctx.nodes, self.ctx.running, self.ctx.attempts = {}, [], {}
         self.ctx.finished, self.ctx.failures, self.ctx.reported = {}, {}, 0
 
-    def has_calculator(self):
+    def source(self):
+        """Return the namespace of the job that computes the whole population, ``None`` for pw.x."""
+        return next((name for name in JOBS if name in self.inputs), None)
+
+    def is_one_job(self):
         """Whether one job computes the whole population."""
-        return 'calculator' in self.inputs
+        return self.source() is not None
 
     def earlier(self):
         """Return the work chain to restart from, ``None`` without one."""
@@ -87,14 +88,15 @@ class ForcesWorkChain(SubmitOnce, WorkChain):
 
     def run_evaluation(self):
         """Submit the job, in a copy of the folder of the last one."""
-        inputs = AttributeDict(self.exposed_inputs(EvaluateCalculation, 'calculator'))
+        process = JOBS[self.source()]
+        inputs = AttributeDict(self.exposed_inputs(process, self.source()))
         inputs.population = self.inputs.population
         inputs.parameters = orm.Dict(inputs.parameters.get_dict() | {'stress': self.inputs.stress.value})
         folder = self.ctx.folder or last_evaluation_folder(self.earlier())
         if folder is not None:
             inputs.parent_folder = folder
         inputs.metadata.call_link_label = f'evaluation_{self.ctx.jobs + 1}'
-        self.to_context(evaluation=self.submit(EvaluateCalculation, **inputs))
+        self.to_context(evaluation=self.submit(process, **inputs))
 
     def inspect_evaluation(self):
         """Take the forces, or go on where the job has stopped."""
@@ -102,17 +104,21 @@ class ForcesWorkChain(SubmitOnce, WorkChain):
         self.ctx.jobs += 1
         if node.is_finished_ok:
             self.ctx.evaluated = True
-            self.out('ensemble', node.outputs.ensemble)
+            for name in ('ensemble', 'deviations'):
+                if name in node.outputs:
+                    self.out(name, node.outputs[name])
             self.report(f'{self.ctx.number} configurations computed by {node.outputs.output_parameters["source"]}')
             return None
         self.report(f'evaluation {node.pk} ended: {node.exit_message}')
         if 'remote_folder' in node.outputs:
             self.ctx.folder = node.outputs.remote_folder
-        if node.exit_status == EvaluateCalculation.exit_codes.ERROR_OUT_OF_WALLTIME.status:
+        codes = JOBS[self.source()].exit_codes
+        if node.exit_status == codes.ERROR_OUT_OF_WALLTIME.status:
             self.ctx.failed_jobs = 0  # it has computed something, or its exit code would be another
             return None
         self.ctx.failed_jobs += 1
-        if node.exit_status in HOPELESS or self.ctx.failed_jobs >= self.inputs.max_attempts.value:
+        hopeless = {codes[label].status for label in HOPELESS & set(codes)}
+        if node.exit_status in hopeless or self.ctx.failed_jobs >= self.inputs.max_attempts.value:
             reason = node.exit_message or f'the job ended as {node.process_state.value}'
             return self.exit_codes.ERROR_SUB_PROCESS_FAILED_EVALUATION.format(reason=reason)
 

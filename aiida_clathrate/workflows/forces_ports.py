@@ -12,10 +12,15 @@ from aiida_clathrate.workflows import finished_forces
 from aiida_clathrate.workflows.relax_phonon_ports import at_least_one
 
 EvaluateCalculation = CalculationFactory('clathrate.evaluate')
+EvaluatePotentialCalculation = CalculationFactory('clathrate.evaluate_potential')
 PwBaseWorkChain = WorkflowFactory('quantumespresso.pw.base')
 
-#: Where forces can come from: names of namespaces, of which one must be given.
-PORTS = ('pw', 'calculator')
+#: Namespaces of the jobs that compute a whole population.
+JOBS = {'calculator': EvaluateCalculation, 'potential': EvaluatePotentialCalculation}
+#: Where labels for a potential can come from: names of namespaces, of which one must be given.
+LABELS = ('pw', 'calculator')
+#: Where forces can come from.
+PORTS = (*LABELS, 'potential')
 
 
 def uuid_of(value):
@@ -42,6 +47,10 @@ def define_inputs(spec):
     spec.expose_inputs(
         EvaluateCalculation, namespace='calculator', exclude=('population', 'parent_folder'),
         namespace_options=optional | {'help': 'One job for all configurations, with the calculator of its code.'},
+    )  # fmt: skip
+    spec.expose_inputs(
+        EvaluatePotentialCalculation, namespace='potential', exclude=('population', 'parent_folder'),
+        namespace_options=optional | {'help': 'One job for all configurations, with a trained potential.'},
     )  # fmt: skip
     spec.input(
         'stress', valid_type=orm.Bool, serializer=orm.to_aiida_type, default=lambda: orm.Bool(False),
@@ -72,6 +81,10 @@ def define_outputs(spec):
     """Define the output ports."""
     spec.output('ensemble', valid_type=ForceEnsembleData, required=False, help='Configurations with their forces.')
     spec.output(
+        'deviations', valid_type=orm.ArrayData, required=False,
+        help='By a potential: `deviations`, the error of the forces that is to be expected (c,) [eV/Å].',
+    )  # fmt: skip
+    spec.output(
         'failures', valid_type=orm.Dict, required=False,
         help='`failed` configurations with their reasons, `dropped_partners`, `number`, `used`; if any failed.',
     )  # fmt: skip
@@ -100,28 +113,33 @@ def validate_inputs(inputs, _):
         return None  # the ports themselves complain
     if inputs['population'].base.attributes.get('computed'):
         return 'population: the configurations have forces already; give one without'
-    return check_source(inputs, tuple(inputs['population'].base.attributes.get('symbols'))) or check_restart(inputs)
+    symbols = tuple(inputs['population'].base.attributes.get('symbols'))
+    return check_source(inputs, symbols, PORTS) or check_restart(inputs)
 
 
-def check_source(inputs, symbols):
+def check_source(inputs, symbols, ports=LABELS):
     """Return why no forces can come out of these inputs, ``None`` if they can.
 
     :param symbols: of the atoms of the primitive crystal.
+    :param ports: where they may come from.
     """
-    given = [name for name in PORTS if inputs.get(name)]
+    given = [name for name in ports if inputs.get(name)]
     if len(given) != 1:
-        return f'{", ".join(PORTS)}: give one of them, not {len(given)}'
+        return f'{", ".join(ports)}: give one of them, not {len(given)}'
     if 'structure' in inputs and (problem := other_crystal(inputs['structure'], symbols)):
         return problem
-    if given == ['calculator']:
-        return check_calculator(inputs['calculator'])
+    if given[0] in JOBS:
+        return check_job(given[0], inputs[given[0]])
     return check_pw(inputs['pw'], symbols, inputs.get('structure'))
 
 
-def check_calculator(inputs):
-    """Return what is wrong with the inputs of an evaluation, ``None`` if nothing is."""
+def check_job(name, inputs):
+    """Return what is wrong with the inputs of an evaluation, ``None`` if nothing is.
+
+    :param name: of their namespace.
+    """
     if 'parameters' in inputs and 'stress' in inputs['parameters'].get_dict():
-        return 'calculator.parameters: stress is an input of the work chain; leave it out here'
+        return f'{name}.parameters: stress is an input of the work chain; leave it out here'
     return None
 
 

@@ -13,8 +13,9 @@ from aiida_quantumespresso.workflows.protocols.utils import ProtocolMixin
 from aiida_clathrate.calculations import sscha as steps
 from aiida_clathrate.kernels.sscha.cell import reached
 from aiida_clathrate.workflows import sscha_schedule as schedule
-from aiida_clathrate.workflows.finished_forces import difference
+from aiida_clathrate.workflows.finished_forces import taken_over
 from aiida_clathrate.workflows.sscha_ports import define_exit_codes, define_inputs, define_outputs
+from aiida_clathrate.workflows.sscha_potential import PotentialStage
 from aiida_clathrate.workflows.submit_once import SubmitOnce
 
 ForcesWorkChain = WorkflowFactory('clathrate.forces')
@@ -22,8 +23,11 @@ SschaMinimisationCalculation = CalculationFactory('clathrate.sscha_minimisation'
 SschaHessianCalculation = CalculationFactory('clathrate.sscha_hessian')
 
 
-class SschaWorkChain(SubmitOnce, ProtocolMixin, WorkChain):
-    """Minimise the free energy of a crystal over auxiliary matrices, positions and cell, and find its curvature."""
+class SschaWorkChain(PotentialStage, SubmitOnce, ProtocolMixin, WorkChain):
+    """Minimise the free energy of a crystal over auxiliary matrices, positions and cell, and find its curvature.
+
+    With the namespace ``potential`` the first populations train a potential, which gives the forces on larger ones.
+    """
 
     @classmethod
     def define(cls, spec):
@@ -39,6 +43,8 @@ class SschaWorkChain(SubmitOnce, ProtocolMixin, WorkChain):
                 cls.run_minimisation,
                 cls.inspect_minimisation,
                 if_(cls.should_strain)(cls.strain),
+                if_(cls.should_check)(cls.select_check, cls.run_check, cls.inspect_check),
+                if_(cls.should_train)(cls.run_training, cls.inspect_training),
             ),
             cls.finish_populations,
             if_(cls.should_run_hessian)(
@@ -66,6 +72,7 @@ class SschaWorkChain(SubmitOnce, ProtocolMixin, WorkChain):
     def setup(self):
         """Start from the harmonic matrices made positive, or from where an earlier run ended."""
         self.ctx.results, self.ctx.cells, self.ctx.converged, self.ctx.collapsed = [], [], False, False
+        self.setup_potential()
         self.ctx.population = self.inputs.get('ensemble')
         if self.ctx.population is not None:
             self.ctx.drawn = self.ctx.population.base.attributes.get('number')
@@ -121,9 +128,13 @@ class SschaWorkChain(SubmitOnce, ProtocolMixin, WorkChain):
         """Return the number of the present population, from 1."""
         return len(self.ctx.results) + 1
 
+    def sizes(self):
+        """Return how many configurations the populations of this stage have."""
+        return (self.inputs.potential if self.has_cheap_forces() else self.inputs).populations.get_list()
+
     def size(self):
         """Return how many configurations the present population has."""
-        return schedule.size(self.inputs.populations.get_list(), self.number())
+        return schedule.size(self.sizes(), self.number() - (self.ctx.before or 0))
 
     def should_sample(self):
         """Whether there is no population to begin with."""
@@ -145,7 +156,7 @@ class SschaWorkChain(SubmitOnce, ProtocolMixin, WorkChain):
             metadata={'call_link_label': label},
         )
         if not node.is_finished_ok:
-            return self.exit_codes.ERROR_SUB_PROCESS_FAILED_START.format(reason=node.exit_message)
+            return self.stop(self.exit_codes.ERROR_SUB_PROCESS_FAILED_START.format(reason=node.exit_message))
         self.ctx.population, self.ctx.drawn = population, size
 
     def should_compute(self):
@@ -156,8 +167,7 @@ class SschaWorkChain(SubmitOnce, ProtocolMixin, WorkChain):
         """Return the inputs of the forces on a population."""
         inputs = AttributeDict(self.exposed_inputs(ForcesWorkChain, 'forces'))
         inputs.population = population
-        if 'restart_from' in inputs and (other := difference(orm.load_node(inputs.restart_from.value), inputs)):
-            inputs.pop('restart_from')
+        if other := taken_over(inputs):
             self.report(f'{label}: nothing is taken over, for {other}')
         inputs.metadata.call_link_label = f'{label}_forces'
         return inputs
@@ -170,18 +180,23 @@ class SschaWorkChain(SubmitOnce, ProtocolMixin, WorkChain):
         """Compute the forces on the population."""
         label, population = self.purpose(), self.ctx.population
         self.report(f'{label}: forces on {population.base.attributes.get("number")} configurations')
+        if self.has_cheap_forces():
+            return ToContext(forces=self.submit_cheap_forces(population, label))
         return ToContext(forces=self.submit(ForcesWorkChain, **self.forces_inputs(population, label)))
 
     def inspect_forces(self):
         """Take the population with its forces."""
         node = self.ctx.forces
+        if self.has_cheap_forces():
+            self.take_potential(node, self.purpose())
         if node.is_finished_ok:
             self.ctx.population = node.outputs.ensemble
             return None
         self.out('hessian_ensemble' if self.ctx.converged else 'ensemble', self.ctx.population)
         if self.ctx.results and not self.ctx.converged:
             self.out_populations()
-        return self.forces_failed(node, self.purpose())
+        failed = self.cheap_forces_failed if self.has_cheap_forces() else self.forces_failed
+        return self.stop(failed(node, self.purpose()))
 
     def forces_failed(self, node, step):
         """Return the exit code where there are no forces."""
@@ -203,7 +218,7 @@ class SschaWorkChain(SubmitOnce, ProtocolMixin, WorkChain):
             self.out('ensemble', self.ctx.population)
             if self.ctx.results:
                 self.out_populations()
-            return self.exit_codes.ERROR_SUB_PROCESS_FAILED_MINIMISATION.format(reason=node.exit_message)
+            return self.stop(self.exit_codes.ERROR_SUB_PROCESS_FAILED_MINIMISATION.format(reason=node.exit_message))
         results = node.outputs.output_parameters.get_dict()
         self.report(schedule.describe(self.number(), results))
         self.ctx.results.append(node)
@@ -211,12 +226,14 @@ class SschaWorkChain(SubmitOnce, ProtocolMixin, WorkChain):
         minimal = results['reason'] == 'converged' and not vanished
         self.ctx.strain = minimal and self.inputs.variable_cell.value and self.is_off_pressure(node)
         # Configurations that failed do not make a population smaller than it was meant to be.
-        largest = self.ctx.drawn >= self.inputs.populations.get_list()[-1]
+        largest = self.ctx.drawn >= self.sizes()[-1]
         evidence = [each.outputs.output_parameters.get_dict() for each in self.ctx.results]
-        self.ctx.collapsed = largest and steps.have_collapsed(evidence)
+        self.ctx.collapsed = largest and self.is_last_stage() and steps.have_collapsed(evidence)
         if not vanished:  # or the next population is drawn from where this one was: atoms would fly apart
             self.ctx.matrices = node.outputs.matrices
-        self.ctx.converged = minimal and largest and not self.ctx.strain
+        ended = minimal and largest and not self.ctx.strain
+        self.ctx.converged = ended and self.is_last_stage()
+        self.ctx.is_first_stage_done = ended or len(self.ctx.results) >= len(self.sizes())
         if not self.ctx.converged:
             self.ctx.population = None
 
@@ -242,15 +259,19 @@ class SschaWorkChain(SubmitOnce, ProtocolMixin, WorkChain):
             **measured,
         )
         if not node.is_finished_ok:
-            return self.exit_codes.ERROR_SUB_PROCESS_FAILED_START.format(reason=node.exit_message)
+            return self.stop(self.exit_codes.ERROR_SUB_PROCESS_FAILED_START.format(reason=node.exit_message))
         self.ctx.matrices = result
 
     def finish_populations(self):
         """Return the last population and what all gave; stop here if they did not converge."""
+        if not self.is_last_stage():
+            reason = self.ctx.training.exit_message
+            return self.stop_here(self.exit_codes.ERROR_POTENTIAL_INACCURATE.format(reason=reason))
+        if not (self.ctx.converged or self.ctx.collapsed):
+            number = len(self.ctx.results)
+            return self.stop_here(self.exit_codes.ERROR_NOT_CONVERGED.format(number=number))
         self.out('ensemble', self.ctx.results[-1].inputs.ensemble)
         self.out_populations()
-        if not (self.ctx.converged or self.ctx.collapsed):
-            return self.exit_codes.ERROR_NOT_CONVERGED.format(number=len(self.ctx.results))
 
     def out_populations(self):
         """Return what the populations gave so far."""
@@ -262,7 +283,7 @@ class SschaWorkChain(SubmitOnce, ProtocolMixin, WorkChain):
             **{f'population_{number}': node.outputs.output_parameters
                for number, node in enumerate(self.ctx.results, start=1)},
         )  # fmt: skip
-        self.out('output_parameters', results)
+        self.out('output_parameters', self.with_bias(results))
         kinds = {'kinds': self.inputs.forces.structure} if 'structure' in self.inputs.forces else {}
         self.out(
             'structure', steps.structure_of(last.outputs.matrices, **kinds, metadata={'call_link_label': 'structure'})
@@ -274,7 +295,7 @@ class SschaWorkChain(SubmitOnce, ProtocolMixin, WorkChain):
 
     def sample_hessian(self):
         """Draw a fresh and larger population of the final matrices."""
-        size = self.inputs.hessian_configurations.value
+        size = (self.inputs.potential if self.has_cheap_forces() else self.inputs).hessian_configurations.value
         return self.draw(size, self.inputs.seed.value, 'hessian_sampling')
 
     def run_hessian(self):
@@ -290,7 +311,7 @@ class SschaWorkChain(SubmitOnce, ProtocolMixin, WorkChain):
         self.out('hessian_ensemble', self.ctx.population)
         if not node.is_finished_ok:
             self.report(f'Hessian {node.pk} failed: {node.exit_message}')
-            return self.exit_codes.ERROR_SUB_PROCESS_FAILED_HESSIAN.format(reason=node.exit_message)
+            return self.stop(self.exit_codes.ERROR_SUB_PROCESS_FAILED_HESSIAN.format(reason=node.exit_message))
         self.out('hessian_matrices', node.outputs.hessian)
         for name in ('third_order_hessian', 'frequency_errors'):
             if name in node.outputs:
@@ -314,11 +335,13 @@ class SschaWorkChain(SubmitOnce, ProtocolMixin, WorkChain):
                 **reference,
             )
             if not node.is_finished_ok:
-                return self.exit_codes.ERROR_SUB_PROCESS_FAILED_INTERPOLATION.format(reason=node.exit_message)
+                code = self.exit_codes.ERROR_SUB_PROCESS_FAILED_INTERPOLATION
+                return self.stop(code.format(reason=node.exit_message))
             self.out(f'interpolated_{name}', result)
 
     def judge(self):
         """Give the verdict."""
+        self.stop()
         nodes = {f'population_{n}': node.outputs.output_parameters for n, node in enumerate(self.ctx.results, start=1)}
         if 'hessian' in self.ctx:
             outputs = self.ctx.hessian.outputs

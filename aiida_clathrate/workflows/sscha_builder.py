@@ -11,6 +11,7 @@ from aiida_clathrate.kernels.crystal import Crystal
 from aiida_clathrate.kernels.ensemble import supercell_crystal
 from aiida_clathrate.kernels.meshes import mesh_from_distance
 from aiida_clathrate.kernels.sscha.hessian_settings import HessianSettings
+from aiida_clathrate.workflows.potential_builder import fill_potential
 from aiida_clathrate.workflows.relax_phonon_builder import mesh_node
 
 PwBaseWorkChain = WorkflowFactory('quantumespresso.pw.base')
@@ -45,6 +46,7 @@ def get_builder(
     kpoints=None,
     electronic_type=ElectronicType.METAL,
     pools=None,
+    potential=None,
 ):
     """Return a builder of ``process_class``.
 
@@ -67,12 +69,14 @@ def get_builder(
     :param kpoints: divisions of the k mesh of the supercell; from the protocol's distance if left out.
     :param electronic_type: metal or insulator.
     :param pools: number of groups of MPI processes that share the k points.
+    :param potential: whether the populations go on with a potential that the first of them train: ``True``, or values
+        that replace those of the protocol, see ``potential_builder.fill_potential``. ``None``: they do not.
     :raises ValueError: with the name of the input, the value and the remedy.
     """
     if (pw_code is None) == (calculator_code is None):
         raise ValueError('pw_code and calculator_code: give one of them; forces come from one place')
     inputs = process_class.get_protocol_inputs(protocol, overrides)
-    if calculator_code is not None:
+    if calculator_code is not None and not potential:
         for name in ('populations', 'hessian_configurations'):
             inputs[name] = inputs.get(f'calculator_{name}', inputs[name])
     python_code, pw_code, calculator_code = map(loaded, (python_code, pw_code, calculator_code))
@@ -94,6 +98,11 @@ def get_builder(
         builder[name].code = python_code
         builder[name].parameters = orm.Dict(defaults | inputs[name])
         builder[name].metadata.options = usual_resources() | (kernel_options or {})
+    if potential:
+        values = recursive_merge(inputs['potential'], potential if isinstance(potential, dict) else {})
+        fill_potential(builder.potential, values, python_code, usual_resources() | (kernel_options or {}))
+    else:
+        builder.pop('potential', None)
     if calculator_code is not None:
         builder.forces.pop('pw', None)
         builder.forces.calculator.code = calculator_code

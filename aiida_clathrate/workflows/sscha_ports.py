@@ -2,17 +2,27 @@
 
 from __future__ import annotations
 
-import math
+from functools import partial
 
 from aiida import orm
 from aiida.plugins import CalculationFactory, WorkflowFactory
 
 from aiida_clathrate.data.dynamical_matrix import DynamicalMatrixData
 from aiida_clathrate.data.force_ensemble import ForceEnsembleData
+from aiida_clathrate.data.potential import PotentialData
 from aiida_clathrate.kernels.fourier import restrict
 from aiida_clathrate.kernels.sscha.hessian_settings import HessianSettings
 from aiida_clathrate.kernels.sscha.start import SOFTEST
 from aiida_clathrate.workflows.forces_ports import check_restart, check_source
+from aiida_clathrate.workflows.port_values import (
+    check_populations,
+    define_value,
+    even,
+    finite,
+    not_negative,
+    positive,
+)
+from aiida_clathrate.workflows.sscha_potential_ports import check_crystal, check_sizes, define_potential
 
 ForcesWorkChain = WorkflowFactory('clathrate.forces')
 SschaMinimisationCalculation = CalculationFactory('clathrate.sscha_minimisation')
@@ -40,26 +50,20 @@ def define_inputs(spec):
         'ensemble', valid_type=ForceEnsembleData, required=False,
         help='The first population, with or without forces: go on with an earlier or an imported run.',
     )  # fmt: skip
-    spec.expose_inputs(ForcesWorkChain, namespace='forces', exclude=('population',))
+    spec.expose_inputs(ForcesWorkChain, namespace='forces', exclude=('population', 'potential'))
     spec.expose_inputs(SschaMinimisationCalculation, namespace='minimisation', exclude=('ensemble',))
     spec.expose_inputs(
         SschaHessianCalculation, namespace='hessian', exclude=('ensemble', 'matrices'),
         namespace_options={'required': False, 'populate_defaults': False, 'help': 'Left out: no Hessian.'},
     )  # fmt: skip
     define_numbers(spec)
+    define_potential(spec)
     spec.inputs.validator = validate_inputs
 
 
 def define_numbers(spec):
     """Define the input ports that are single values."""
-
-    def number(name, node, default, validator, text):
-        """Define a port with a default."""
-        spec.input(
-            name, valid_type=node, serializer=orm.to_aiida_type, default=lambda: node(default), validator=validator,
-            help=text,
-        )  # fmt: skip
-
+    number = partial(define_value, spec)
     number('populations', orm.List, [100, 200, 400, 1000], check_populations,
            'Configurations of each population, even and growing; the last number is repeated. The run has converged '
            'only with a population of the last size.')  # fmt: skip
@@ -113,7 +117,22 @@ def define_outputs(spec):
             help='The same on the mesh of the harmonic matrices: change by anharmonicity added to them.', **optional,
         )  # fmt: skip
     spec.output('stability', valid_type=orm.Dict, help='Verdict and its evidence [meV].', **optional)
-    spec.output('output_parameters', valid_type=orm.Dict, help='Free energy, pressure …; populations.', **optional)
+    spec.output(
+        'output_parameters', valid_type=orm.Dict, **optional,
+        help='Free energy, pressure …; populations. With a potential, its bias of them and `corrected_free_energy`.',
+    )  # fmt: skip
+    spec.output('potential', valid_type=PotentialData, help='The last one that was trained.', **optional)
+    spec.output(
+        'potential_validation', valid_type=orm.ArrayData, help='Its held-out labels and predictions.', **optional
+    )
+    spec.output(
+        'potential_bias', valid_type=orm.Dict, help='Random configurations of the last population against labels.',
+        **optional,
+    )  # fmt: skip
+    spec.output(
+        'potential_report', valid_type=orm.Dict, help='Trainings, expected errors in the populations, checks.',
+        **optional,
+    )  # fmt: skip
 
 
 def define_exit_codes(spec):
@@ -125,10 +144,16 @@ def define_exit_codes(spec):
         (403, 'ERROR_SUB_PROCESS_FAILED_MINIMISATION', 'The minimisation failed: {reason}'),
         (404, 'ERROR_SUB_PROCESS_FAILED_HESSIAN', 'No Hessian: {reason}'),
         (405, 'ERROR_SUB_PROCESS_FAILED_INTERPOLATION', 'The change by anharmonicity cannot be added: {reason}'),
+        (406, 'ERROR_SUB_PROCESS_FAILED_POTENTIAL',
+         'No forces by the potential for {step}: {reason}; go on with a restart.'),
+        (407, 'ERROR_SUB_PROCESS_FAILED_TRAINING', 'No potential: {reason}'),
+        (408, 'ERROR_CHECK', 'The potential cannot be compared with labels: {reason}'),
         (410, 'ERROR_NOT_CONVERGED',
          'Not converged in {number} populations: go on from `auxiliary_matrices` with larger ones.'),
         (420, 'ERROR_COLLAPSED',
          'The auxiliary frequencies ran to zero: the crystal is not stable at this temperature and pressure.'),
+        (440, 'ERROR_POTENTIAL_INACCURATE', '{reason}'),
+        (441, 'ERROR_POTENTIAL_OUTSIDE_RANGE', '{reason}'),
     ):  # fmt: skip
         spec.exit_code(status, label, message=message)
 
@@ -136,10 +161,10 @@ def define_exit_codes(spec):
 def validate_inputs(inputs, _):
     """Refuse inputs that cannot work together, before anything is submitted."""
     # A work chain around this one has the matrices later; what does not need them is refused at once.
-    problem = check_cell(inputs) or check_blocks(inputs)
+    problem = check_cell(inputs) or check_blocks(inputs) or check_sizes(inputs)
     if problem or not {'dynamical_matrices', 'supercell', 'temperature'} <= set(inputs):
         return problem  # the ports themselves complain about what is missing
-    return check_matrices(inputs) or check_forces(inputs) or check_ensemble(inputs)
+    return check_matrices(inputs) or check_forces(inputs) or check_ensemble(inputs) or check_crystal(inputs)
 
 
 def check_matrices(inputs):
@@ -171,8 +196,10 @@ def check_forces(inputs):
     forces = inputs['forces']
     problem = check_source(forces, tuple(inputs['dynamical_matrices'].base.attributes.get('symbols')))
     if problem is None and 'restart_from' in forces and not is_computed(inputs.get('ensemble')):
-        # Without an ensemble only the run itself can tell whether it draws the population that was computed.
-        population = {'population': inputs['ensemble']} if 'ensemble' in inputs else {}
+        # Without an ensemble only the run itself can tell whether it draws the population that was computed; of a
+        # potential it tells which configurations are labelled.
+        known = 'ensemble' in inputs and not inputs.get('potential')
+        population = {'population': inputs['ensemble']} if known else {}
         problem = check_restart({**forces, **population})
     return problem and f'forces.{problem}'
 
@@ -216,14 +243,15 @@ def check_ensemble(inputs):
 
 def check_blocks(inputs):
     """Refuse a Hessian whose population is too small for the blocks of its errors, before it has cost anything."""
-    if 'parameters' not in inputs.get('hessian', {}) or 'hessian_configurations' not in inputs:
+    given, name = (inputs['potential'], 'potential.') if inputs.get('potential') else (inputs, '')
+    if 'parameters' not in inputs.get('hessian', {}) or 'hessian_configurations' not in given:
         return None
     blocks = HessianSettings.from_scalars(inputs['hessian']['parameters'].get_dict()).blocks
-    pairs = inputs['hessian_configurations'].value // 2
+    pairs = given['hessian_configurations'].value // 2
     if pairs < blocks:
         return (
-            f'hessian_configurations: {2 * pairs} are {pairs} pairs, fewer than the {blocks} blocks for the errors; '
-            f'give at least {2 * blocks}, or fewer `blocks` in hessian.parameters'
+            f'{name}hessian_configurations: {2 * pairs} are {pairs} pairs, fewer than the {blocks} blocks for the '
+            f'errors; give at least {2 * blocks}, or fewer `blocks` in hessian.parameters'
         )
     return None
 
@@ -236,16 +264,6 @@ def check_supercell(supercell, port):
     return None
 
 
-def check_populations(populations, port):
-    """Refuse sizes that are odd or shrink."""
-    values = populations.get_list()
-    if not values or not all(type(value) is int and value >= 4 and value % 2 == 0 for value in values):
-        return f'{port.name}: {values} must be even numbers from 4; configurations come in pairs'
-    if sorted(values) != values:
-        return f'{port.name}: {values} must not shrink: each population is to be better than the one before'
-    return None
-
-
 def check_settings(settings, port):
     """Refuse settings that are not known or out of range."""
     for name, value in settings.get_dict().items():
@@ -254,29 +272,3 @@ def check_settings(settings, port):
         if type(value) not in (int, float) or not 0 < value < 1000:
             return f'{port.name}: softest {value!r} is not a positive ħω [meV]'
     return None
-
-
-def finite(number, port):
-    """Refuse what is no number."""
-    return None if math.isfinite(number.value) else f'{port.name}: {number.value} is not finite'
-
-
-def not_negative(number, port):
-    """Refuse less than zero."""
-    if math.isfinite(number.value) and number.value >= 0:
-        return None
-    return f'{port.name}: {number.value} is not allowed; give 0 or more'
-
-
-def positive(number, port):
-    """Refuse zero and less."""
-    if math.isfinite(number.value) and number.value > 0:
-        return None
-    return f'{port.name}: {number.value} is not allowed; give more than 0'
-
-
-def even(number, port):
-    """Refuse numbers of which no pairs can be made."""
-    if number.value >= 4 and number.value % 2 == 0:
-        return None
-    return f'{port.name}: {number.value} is not an even number from 4; configurations come in pairs'

@@ -5,10 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from aiida import orm
-from aiida.common.links import LinkType
 
 from aiida_clathrate.data.dynamical_matrix import DynamicalMatrixData
 from aiida_clathrate.data.force_ensemble import ForceEnsembleData
+from aiida_clathrate.workflows import finished_forces
+from aiida_clathrate.workflows.earlier_calls import calls_of, outputs_of, refuse_running
+from aiida_clathrate.workflows.sscha_potential_restart import Trained, trained, untrained
 
 PROCESS_TYPE = 'aiida.workflows:clathrate.sscha'
 
@@ -21,7 +23,8 @@ class Continuation:
     :param ensemble: the population itself, with or without forces; ``None`` if it is still to be drawn.
     :param matrices: auxiliary matrices to draw it from; ``None`` if there are only those of the very start.
     :param forces: the ``ForcesWorkChain`` whose finished configurations are taken over.
-    :param converged: whether only the Hessian is to be done.
+    :param converged: whether only the Hessian is to be done, or a check of the potential.
+    :param potential: what is known of the potential; ``None`` if there is to be none.
     """
 
     number: int
@@ -29,21 +32,22 @@ class Continuation:
     matrices: DynamicalMatrixData | None = None
     forces: orm.WorkChainNode | None = None
     converged: bool = False
+    potential: Trained | None = None
 
 
 def restart_builder(earlier):
     """Return a builder with the inputs of an earlier work chain that goes on from its last population.
 
     Populations keep their sizes and random numbers: where a run was interrupted, the new one ends as the earlier one
-    would have, but for the random numbers of the Hessian after the first population.
+    would have, but for the random numbers of the Hessian after the first population. A potential, and what it was
+    trained on, are taken along.
 
     :param earlier: ``WorkChainNode`` of an ``SschaWorkChain`` that has ended.
     :raises ValueError: if it is another process or still runs.
     """
     found = continuation(earlier)
     builder = earlier.get_builder_restart()
-    sizes = earlier.inputs.populations.get_list()
-    builder.populations = orm.List(sizes[found.number - 1 :] or sizes[-1:])
+    set_populations(builder, earlier, found)
     if not found.converged:
         # Population N is drawn with seed + N, and a seed twice would be the same noise twice.
         builder.seed = orm.Int(earlier.inputs.seed.value + found.number - 1)
@@ -58,6 +62,27 @@ def restart_builder(earlier):
     return builder
 
 
+def set_populations(builder, earlier, found):
+    """Set how large the populations still to come are, and what the potential is that they have."""
+    known, sizes = found.potential, earlier.inputs.populations.get_list()
+    if known is not None and known.before is not None:
+        sizes = earlier.inputs.potential.populations.get_list()
+        builder.potential.populations = orm.List(sizes[found.number - known.before - 1 :] or sizes[-1:])
+        ensembles = known.ensembles
+    else:
+        remaining = sizes[found.number - 1 :] or sizes[-1:]
+        builder.populations = orm.List(remaining)
+        if known is None:
+            return
+        ensembles = untrained(earlier, known, found.number - 1, len(remaining))
+    if known.start is not None:
+        builder.potential.start = known.start
+    if ensembles:
+        builder.potential.ensembles = ensembles
+    if known.baseline is not None:
+        builder.potential.baseline = orm.Str(known.baseline)
+
+
 def continuation(earlier):
     """Return where an earlier work chain came to.
 
@@ -66,44 +91,46 @@ def continuation(earlier):
     if earlier.process_type != PROCESS_TYPE:
         raise ValueError(f'{earlier.process_label} {earlier.pk} is no SschaWorkChain; give one to go on from')
     refuse_running(earlier)
-    calls = calls_of(earlier)
+    calls, known = calls_of(earlier), trained(earlier)
     last = 0
-    while 'matrices' in outputs(calls.get(f'population_{last + 1}_minimisation')):
+    while 'matrices' in outputs_of(calls.get(f'population_{last + 1}_minimisation')):
         last += 1
     minimisation = calls.get(f'population_{last}_minimisation')
-    if minimisation is not None and ('hessian_sampling' in calls or earlier.is_finished_ok):
-        forces = calls.get('hessian_forces')
+    begun = {'hessian_sampling', f'check_{last}_selection'} & set(calls)
+    if minimisation is not None and (begun or earlier.is_finished_ok):
+        forces = calls.get('hessian_forces') if known is None else known.labels
         refuse_running(forces)
-        return Continuation(last, minimisation.inputs.ensemble, forces=forces, converged=True)
+        return Continuation(last, minimisation.inputs.ensemble, forces=forces, converged=True, potential=known)
+    if is_training_due(earlier, known, last):
+        return Continuation(last, minimisation.inputs.ensemble, potential=known)
     number = last + 1
     forces = calls.get(f'population_{number}_forces')
     refuse_running(forces)
-    if 'ensemble' in outputs(forces):
-        return Continuation(number, forces.outputs.ensemble)
+    if 'ensemble' in outputs_of(forces):
+        return Continuation(number, forces.outputs.ensemble, potential=known)
     population = drawn(earlier, calls, number)
     if population is not None:
-        return Continuation(number, population, forces=forces)
-    return Continuation(number, matrices=None if minimisation is None else next_matrices(calls, minimisation))
+        return Continuation(number, population, forces=resumable(forces, known), potential=known)
+    matrices = None if minimisation is None else next_matrices(calls, minimisation)
+    return Continuation(number, matrices=matrices, potential=known)
 
 
-def refuse_running(process):
-    """Refuse a process that may still do something.
+def is_training_due(earlier, known, last):
+    """Whether a potential was to be trained after the last population from first principles, and was not."""
+    if known is None or known.before is not None or not last:
+        return False
+    return last >= len(earlier.inputs.populations.get_list()) and known.taken < last
 
-    :raises ValueError: if it may.
+
+def resumable(forces, known):
+    """Return the ``ForcesWorkChain`` whose configurations are taken over.
+
+    :param forces: process that computed the population.
+    :param known: what is known of the potential, whose labels are worth more than what itself has computed.
     """
-    if process is not None and not process.is_terminated:
-        raise ValueError(f'{process.process_label} {process.pk} is still running; wait for it or kill it')
-
-
-def calls_of(process):
-    """Return the processes that a work chain called, by label; the newest where a step was run twice."""
-    links = process.base.links.get_outgoing(link_type=(LinkType.CALL_CALC, LinkType.CALL_WORK)).all()
-    return {link.link_label: link.node for link in sorted(links, key=lambda link: link.node.pk)}
-
-
-def outputs(process):
-    """Return the labels of the outputs of a process, none of ``None``."""
-    return [] if process is None else list(process.outputs)
+    if known is None or (forces is not None and forces.process_type == finished_forces.PROCESS_TYPE):
+        return forces
+    return known.labels
 
 
 def drawn(earlier, calls, number):
@@ -111,7 +138,7 @@ def drawn(earlier, calls, number):
     forces, sampling = (calls.get(f'population_{number}_{step}') for step in ('forces', 'sampling'))
     if forces is not None:
         return forces.inputs.population
-    if 'result' in outputs(sampling):
+    if 'result' in outputs_of(sampling):
         return sampling.outputs.result
     return earlier.inputs.ensemble if number == 1 and 'ensemble' in earlier.inputs else None
 

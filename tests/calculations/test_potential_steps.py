@@ -69,7 +69,8 @@ def test_split_refused():
 def chosen(population, deviations, limit=0.05, labels=3, random=4, seed=1):
     """Choose configurations of a population."""
     numbers = orm.Float(limit), orm.Int(labels), orm.Int(random), orm.Int(seed)
-    return steps.select_configurations.run_get_node(population, orm.ArrayData({'deviations': deviations}), *numbers)
+    expected = orm.ArrayData({'deviations': deviations})
+    return steps.select_configurations.run_get_node(population, *numbers, expected)
 
 
 def test_select():
@@ -82,6 +83,7 @@ def test_select():
         assert (selection['number'], selection['beyond'], selection['limit']) == (20, 10, 0.05)
         assert (len(selection['random']), len(selection['uncertain'])) == (4, 3)
         assert selection['indices'] == sorted({*selection['random'], *selection['uncertain']})
+        assert selection['largest_deviation'] == pytest.approx(0.1)
         assert selection['deviations'] == pytest.approx(deviations[selection['indices']])
         drawn = found['population']
         attributes = drawn.base.attributes
@@ -99,6 +101,17 @@ def test_nothing_to_select():
     assert calculation.is_finished_ok
     assert set(found) == {'selection'}
     assert found['selection']['indices'] == []
+
+
+def test_random_only():
+    """A calculator that expects no errors is checked by random configurations."""
+    population = node(ensemble())
+    numbers = orm.Float(0.05), orm.Int(3), orm.Int(4), orm.Int(1)
+    found, calculation = steps.select_configurations.run_get_node(population, *numbers)
+    assert calculation.is_finished_ok
+    selection = found['selection'].get_dict()
+    assert (len(selection['random']), selection['uncertain'], selection['beyond']) == (4, [], 0)
+    assert found['population'].base.attributes.get('number') == 4
 
 
 def test_select_refused():
