@@ -97,13 +97,14 @@ def test_random_members_estimate_the_bias():
 def test_missing_labels():
     """Configurations that failed are named; the others are known by their displacements, in whatever order."""
     true = population()
-    predicted = wrong(true, np.arange(16) * 0.01)
+    predicted = wrong(true, np.arange(16) * 0.01, 0.04)
     found = compare(chosen(true, [15, 7, 1, 10]), predicted, SELECTION, EXPECTED)
     assert found['missing'] == [2, 4]
     assert (found['random'], found['uncertain']) == (3, 1)
     assert found['free_energy_bias'] == pytest.approx(-0.06 / CELLS)
     assert found['uncertain_energy_mean_error'] == pytest.approx(150 / ATOMS)
-    assert found['uncertain_deviation_ratio'] == pytest.approx(0.0)
+    assert found['deviation_ratio'] == pytest.approx(0.04 / 0.05)
+    assert found['uncertain_deviation_ratio'] == pytest.approx(0.04 / 0.08)
 
 
 def test_too_few():

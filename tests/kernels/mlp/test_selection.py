@@ -128,6 +128,7 @@ def test_random_members_are_unbiased(antithetic):
     """The mean of the random members over many seeds is that of the population, whatever the deviations."""
     generator = np.random.default_rng(7)
     values = generator.exponential(size=60)
+    values[::2] *= 0.5  # of a pair, not always the same one must be drawn
     deviations = values + 0.1  # the larger the value the more uncertain: a choice by it would be far off
     seeds, count = 2000, 10
     means = [values[select(deviations, antithetic, 0.5, 20, count, seed).random].mean() for seed in range(seeds)]
