@@ -73,16 +73,16 @@ def test_walltime(code):
     """A job that is short of time ends with 400; one from its folder goes on, but not with another potential."""
     inputs = builder(code, batch_size=1)
     inputs.metadata.options.max_wallclock_seconds = 1
-    inputs.population = ForceEnsembleData.from_kernel(sample(POTENTIAL.baseline, 300.0, 5000, 1))
+    inputs.population = ForceEnsembleData.from_kernel(sample(POTENTIAL.baseline, 300.0, 3000, 1))
     _, stopped = run_get_node(inputs)
     assert stopped.exit_status == 400, stopped.exit_message
-    assert 'of 5000 configurations' in stopped.exit_message
+    assert 'of 3000 configurations' in stopped.exit_message
     inputs.parent_folder = stopped.outputs.remote_folder
     inputs.parameters = {}
     del inputs.metadata.options['max_wallclock_seconds']
     outputs, calculation = run_get_node(inputs)
     assert calculation.is_finished_ok, calculation.exit_message
-    assert 0 < outputs['output_parameters']['reused'] < 5000
+    assert 0 < outputs['output_parameters']['reused'] < 3000
     inputs.potential = PotentialData.from_kernel(small_potential(seed=2))
     _, foreign = run_get_node(inputs)
     assert foreign.exit_status == 211

@@ -94,7 +94,7 @@ def test_train(code):
 def test_walltime(code):
     """A job that is short of time ends with 400; one from its folder goes on where it has stopped."""
     inputs = builder(code, epochs=100000, patience=100000)
-    inputs.metadata.options.max_wallclock_seconds = 6
+    inputs.metadata.options.max_wallclock_seconds = 4
     epochs = []
     for _ in range(2):
         _, stopped = run_get_node(inputs)
