@@ -6,24 +6,28 @@ import numpy as np
 from aiida import orm
 from aiida.engine import calcfunction
 
+from aiida_clathrate.calculations.potentials import SOUGHT
 from aiida_clathrate.kernels.mlp.limits import Limits
+from aiida_clathrate.kernels.mlp.validation import MILLI, root_mean_square
 
 #: Results of a training that the report repeats.
 TRAINING = (
-    'model', 'training_configurations', 'validation_configurations', 'energy_rmse', 'energy_max', 'energy_mean_error',
-    'force_rmse', 'force_max', 'force_rmse_by_species', 'stress_rmse',
+    'model', 'training_configurations', 'energy_max', 'energy_mean_error', 'force_max', 'force_rmse_by_species',
+    'stress_rmse',
 )  # fmt: skip
 UNITS = {'energy': 'meV/atom', 'force': 'meV/Å', 'stress': 'GPa'}
 #: What errors of a potential do to averages.
 BIASED = ('free_energy_bias', 'free_energy_bias_error', 'pressure_bias', 'pressure_bias_error')
 #: So many configurations with the largest errors are named.
 WORST = 10
-MILLI = 1e3
 
 
 @calcfunction
 def judge_training(results, validation, split, energy_limit, force_limit):
     """Return whether a potential is accurate, and on which configurations it is worst.
+
+    The limits are for a fair sample: configurations that were sought because a potential was uncertain of them are told
+    beside it, unless there are no others.
 
     :param results: of the training.
     :param validation: its ``ArrayData`` of the configurations that were held out.
@@ -31,13 +35,25 @@ def judge_training(results, validation, split, energy_limit, force_limit):
     :param energy_limit: of the root mean square error [meV/atom].
     :param force_limit: of the root mean square error of a component [meV/Å].
     """
-    held = results.get_dict()
+    held, labels = results.get_dict(), sorted(split.get_dict())
     limits = Limits(energy_limit.value, force_limit.value)
+    sought = np.array([labels[index].startswith(SOUGHT) for index, _ in validation.get_array('validation_index')])
+    fair = errors_of(validation, np.ones_like(sought) if sought.all() else ~sought)
     return orm.Dict(
         {name: held[name] for name in TRAINING}
-        | {'accurate': limits.met(held), 'limits': vars(limits), 'units': UNITS}
-        | {'worst_configurations': worst(validation, sorted(split.get_dict()))}
+        | fair
+        | {f'sought_{name}': value for name, value in errors_of(validation, sought).items()}
+        | {'accurate': limits.met(fair), 'limits': vars(limits), 'units': UNITS}
+        | {'worst_configurations': worst(validation, labels)}
     )
+
+
+def errors_of(validation, chosen):
+    """Return the errors of some of the configurations that were held out, ``None`` of none."""
+    energies = validation.get_array('predicted_energies') - validation.get_array('energies')
+    errors = {'energy_rmse': energies[chosen], 'force_rmse': validation.get_array('force_errors')[chosen]}
+    found = {name: MILLI * root_mean_square(values) if len(values) else None for name, values in errors.items()}
+    return found | {'validation_configurations': int(chosen.sum())}
 
 
 def worst(validation, labels):

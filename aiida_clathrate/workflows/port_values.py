@@ -51,7 +51,12 @@ def positive(number, port):
 
 def fraction(number, port):
     """Refuse what is no fraction of a whole."""
-    return None if 0 <= number.value < 1 else f'{port.name}: {number.value} is not in [0, 1)'
+    return None if 0 <= number.value <= 1 else f'{port.name}: {number.value} is not a fraction; give 0 to 1'
+
+
+def part(number, port):
+    """Refuse what leaves nothing of a whole."""
+    return None if 0 <= number.value < 1 else f'{port.name}: {number.value} leaves nothing; give 0 to below 1'
 
 
 def even(number, port):

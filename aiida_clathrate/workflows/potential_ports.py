@@ -9,7 +9,7 @@ from aiida.plugins import CalculationFactory, WorkflowFactory
 
 from aiida_clathrate.data.force_ensemble import ForceEnsembleData
 from aiida_clathrate.data.potential import PotentialData
-from aiida_clathrate.workflows.port_values import define_value, fraction, not_negative, positive
+from aiida_clathrate.workflows.port_values import define_value, fraction, not_negative, part, positive
 from aiida_clathrate.workflows.relax_phonon_ports import at_least_one
 
 EvaluatePotentialCalculation = CalculationFactory('clathrate.evaluate_potential')
@@ -31,9 +31,10 @@ def define_training_inputs(spec):
     number('training_configurations', orm.Int, 0, not_negative,
            'Configurations to train with, drawn from all ensembles; the others are held out. 0: all but '
            '`validation_fraction` of them.')  # fmt: skip
-    number('validation_fraction', orm.Float, 0.1, fraction, 'Fraction that is held out at least.')
-    number('min_validation', orm.Int, 4, positive, 'Configurations that are held out at least.')
+    number('validation_fraction', orm.Float, 0.1, part, 'Fraction that is held out at least.')
+    number('min_validation', orm.Int, 10, positive, 'Configurations that are held out at least.')
     number('split_seed', orm.Int, 0, not_negative, 'Of the draw.')
+    # Configurations that were sought because a potential was uncertain of them are not counted.
     number('largest_energy_error', orm.Float, 0.5, positive,
            'Largest root mean square error of the energies that were held out [meV/atom].')  # fmt: skip
     number('largest_force_error', orm.Float, 50.0, positive,

@@ -70,7 +70,7 @@ def describe_selection(selection: Mapping[str, Any], action: Action) -> str:
 def describe_check(comparison: Mapping[str, Any], limits: Limits, accurate: bool) -> str:
     """Return a line on random configurations that were labelled."""
     bias = with_error(comparison['free_energy_bias'], comparison['free_energy_bias_error'])
-    verdict = 'within' if accurate else 'beyond'
+    verdict = 'compatible with' if accurate else 'beyond'
     return (
         f'check: errors of {comparison["configurations"]} random configurations {comparison["energy_rmse"]:.2f} '
         f'meV/atom and {comparison["force_rmse"]:.0f} meV/Å, {verdict} the limits {limits.energy:g} and '
