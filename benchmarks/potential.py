@@ -10,7 +10,8 @@ The sets of mlearn are those of Zuo et al., J. Phys. Chem. A 124, 731 (2020), th
 CellConstructor, as an NPZ file with ``cell``, ``positions`` [Å], ``forces_eVA``, ``sscha_forces_eVA``, ``energies_eV``.
 
 Every task runs in a process of its own. Times are by the clock, and of the processor, of all its threads together,
-which hardly depends on what else the machine does. Errors are of test sets by which neither the weights nor the time to
+which hardly depends on what else the machine does. Minutes that are asked for are of the processor, of each thread; a
+training may end before, for want of progress. Errors are of test sets by which neither the weights nor the time to
 stop were chosen.
 """
 
@@ -37,14 +38,13 @@ from potential_data import (
     population,
     split_pairs,
 )
-from potential_tasks import ask, fit, learn, machine, speed, use
+from potential_tasks import ask, first, learn, machine, speed, use
 from rich.console import Console
 from rich.table import Table
 from sscha_tasks import Numbers, alone
 
 from aiida_clathrate.kernels.figures.plot import new_figure
 from aiida_clathrate.kernels.mlp.architecture import Architecture
-from aiida_clathrate.kernels.mlp.training_settings import TrainingSettings
 from aiida_clathrate.kernels.mlp.validation import rank_correlation
 
 THREADS = click.option('--threads', type=click.IntRange(min=1), default=2, show_default=True, help='Of each task.')
@@ -171,7 +171,7 @@ def ensembles(
     title = f'Errors on the other members of {len(ensemble)}; E in meV/atom, F in meV/Å'
     table = table_of(title, 'labels', 'potential', *ERRORS)
     with tempfile.TemporaryDirectory() as folder:
-        for number, limits in {90: minutes, **dict.fromkeys(labels, (curve_minutes,))}.items():
+        for number, limits in ((90, minutes), *((number, (curve_minutes,)) for number in labels)):
             split = split_pairs(ensemble, order, number, held_out(number))
             for limit in limits:
                 settings = {'threads': threads, 'seed': seed}
@@ -208,14 +208,14 @@ def measure(
             use(count)
             able = alone(machine, count)
             for preset in presets:
-                # Weights after one epoch: the speed does not depend on them.
-                potential = alone(fit, split, Architecture.from_scalars({'preset': preset}), TrainingSettings(epochs=1))
+                potential = alone(first, split, Architecture.from_scalars({'preset': preset}))
                 for precision in able:
                     for size in batches:
                         question = (potential, test.symbols, test.positions, test.cell, precision, count, size)
                         numbers = alone(speed, *question)
                         table.add_row(f'ours, {preset}', precision, str(count), str(size), *rates(numbers))
-                    remarks.append(bound(f'ours, {preset}, {precision}, {count} threads', numbers, able[precision]))
+                    name = f'ours, {preset}, {precision}, {count} threads'
+                    remarks.append(bound(name, numbers, able[precision], count))
             for task in SPEED_PEERS if peers() else ():
                 name, precision, number, size = SPEED_PEERS[task]
                 question = {'positions': test.positions[:number], 'cell': test.cell, 'batch': np.array(size)}
@@ -236,18 +236,19 @@ def rates(numbers: Numbers) -> tuple[str, ...]:
     return f'{numbers["wall"]:.0f}', f'{numbers["processor"]:.0f}', f'{minutes:.1f}', f'{numbers["memory"]:.2f}'
 
 
-def bound(name: str, numbers: Numbers, able: Numbers) -> str:
-    """Return what bounds the speed, against what the machine can do."""
+def bound(name: str, numbers: Numbers, able: Numbers, threads: int) -> str:
+    """Return what bounds the speed, against what the machine can do; times of the processor over threads."""
     floors = {
         'the matrix products at the rate of large ones': 1e-3 * numbers['flop'] / able['gflops'],
         'all traffic at the rate of the cache': 1e-3 * numbers['bytes'] / able['cache'],
         'all traffic at the rate of the memory': 1e-3 * numbers['bytes'] / able['memory'],
     }
+    measured = numbers['processor'] / threads
     least = ', '.join(f'{part} {value:.1f} µs' for part, value in floors.items())
     shares = f'{numbers["products"]:.0%} of the time in products, {numbers["elements"]:.0%} element by element, '
     return (
         f'{name}: {1e-6 * numbers["flop"]:.2f} MFLOP in products and {1e-6 * numbers["bytes"]:.2f} MB of traffic for '
-        f'each atom; would take: {least}; measured {numbers["wall"]:.1f} µs; {shares}{numbers["moves"]:.0%} moving. '
+        f'each atom; would take: {least}; measured {measured:.1f} µs; {shares}{numbers["moves"]:.0%} moving. '
         f'Machine: {able["gflops"]:.0f} GFLOP/s, {able["memory"]:.1f} GB/s from memory, {able["cache"]:.0f} from cache.'
     )
 

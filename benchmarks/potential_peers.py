@@ -146,7 +146,7 @@ def polynomial(species, largest_l, gaussians, kind):
 
     :param largest_l: largest angular momentum of the invariants of second and each higher order.
     :param gaussians: number of radial functions.
-    :param kind: 3, products of pair functions, and invariants in linear terms; 4, those of second order in products too.
+    :param kind: 3, products of pair functions, and linear terms in invariants; 4, second order in products too.
     """
     from pypolymlp.mlp_dev.pypolymlp import Pypolymlp
 

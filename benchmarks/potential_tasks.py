@@ -5,13 +5,14 @@ from __future__ import annotations
 import os
 import subprocess
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-from potential_data import Evaluate, Floats, Split, errors, predict
+from potential_data import Floats, Split, errors, predict
 from sscha import THREAD_VARIABLES
 from sscha_tasks import Numbers, load, timed
 from torch.utils._python_dispatch import TorchDispatchMode
@@ -21,8 +22,9 @@ from aiida_clathrate.kernels.io import Scalars
 from aiida_clathrate.kernels.mlp.architecture import Architecture
 from aiida_clathrate.kernels.mlp.evaluator import PotentialEvaluator
 from aiida_clathrate.kernels.mlp.frames import Frames
+from aiida_clathrate.kernels.mlp.outcome import Trained
 from aiida_clathrate.kernels.mlp.potential import Potential
-from aiida_clathrate.kernels.mlp.training import train
+from aiida_clathrate.kernels.mlp.training import HISTORY, train
 from aiida_clathrate.kernels.mlp.training_settings import TrainingSettings
 from aiida_clathrate.kernels.mlp.validation import force_errors
 
@@ -33,6 +35,8 @@ DTYPES = {'single': torch.float32, 'double': torch.float64}
 #: Operations of torch that multiply matrices, and that only move numbers; the others go through elements.
 PRODUCTS = {'mm', 'bmm', 'addmm', 'baddbmm', 'mv', 'dot', 'addmv'}
 MOVES = {'copy_', 'cat', 'index', 'index_add_', 'index_select', 'gather', 'fill_', 'zero_', 'masked_fill_', 'nonzero'}
+#: Configurations of which the operations are counted.
+COUNTED = 4
 #: Epochs that tell how long one takes.
 TRIAL = 2
 
@@ -40,6 +44,8 @@ TRIAL = 2
 def use(threads: int) -> None:
     """Let processes that are started from now on have so many threads, which sleep while they wait."""
     os.environ |= dict.fromkeys(THREAD_VARIABLES, str(threads)) | {'OMP_WAIT_POLICY': 'PASSIVE'}
+    # The profiler of torch would tell when it starts and stops.
+    os.environ['KINETO_LOG_LEVEL'] = '5'
 
 
 def ask(folder: Path, task: str, data: dict[str, Any]) -> Numbers:
@@ -55,25 +61,33 @@ def ask(folder: Path, task: str, data: dict[str, Any]) -> Numbers:
 def learn(split: Split, architecture: Scalars, settings: Scalars, limit: float | None = None) -> Numbers:
     """Train, and judge by the test set.
 
-    :param limit: as many epochs as fit into this time; the learning rate comes down with the last one [s]. The epochs
-        of the settings if left out.
+    :param limit: as many epochs as fit into this time of the processor, for each thread; the learning rate comes down
+        with the last one [s]. The epochs of the settings if left out.
     :returns: fields of ``Errors``; ``errors``, of the forces of each configuration of the test, and ``deviations``,
         what the potential expected [eV/Å]; ``epochs``, ``record`` of the potential, and times of the training.
     """
     orders, chosen = Architecture.from_scalars(architecture), TrainingSettings.from_scalars(settings)
     if limit is not None:
-        _, trial = timed(lambda: fit(split, orders, replace(chosen, epochs=TRIAL)), 1)
-        chosen = replace(chosen, epochs=max(int(TRIAL * limit / trial['wall']), TRIAL))
-    potential, times = timed(lambda: fit(split, orders, chosen), 1)
+        trial, times = timed(lambda: fit(split, orders, replace(chosen, epochs=TRIAL)), 1)
+        share = float(trial.history[-1, HISTORY.index('seconds')]) / times['wall']
+        spent = times['processor'] / chosen.threads
+        chosen = replace(chosen, epochs=max(int(TRIAL * (limit / spent - 1 + share) / share), TRIAL))
+    trained, times = timed(lambda: fit(split, orders, chosen), 1)
+    potential = trained.potential
     judged = [judge(potential, frames, chosen.threads) for frames in split.test]
     found = {name: np.concatenate([each[name] for each in judged]) for name in ('errors', 'deviations')}
     summary = asdict(errors([each['differences'] for each in judged]))
-    return times | summary | found | {'record': dict(potential.record), 'epochs': chosen.epochs}
+    return times | summary | found | {'record': dict(potential.record), 'epochs': potential.record['epochs']}
 
 
-def fit(split: Split, architecture: Architecture, settings: TrainingSettings) -> Potential:
-    """Return a trained potential."""
-    return train(split.training, split.validation, architecture, settings, baseline=split.baseline).potential
+def fit(split: Split, architecture: Architecture, settings: TrainingSettings) -> Trained:
+    """Train."""
+    return train(split.training, split.validation, architecture, settings, baseline=split.baseline)
+
+
+def first(split: Split, architecture: Architecture) -> Potential:
+    """Return a potential after one epoch: the speed does not depend on the weights."""
+    return fit(split, architecture, TrainingSettings(epochs=1)).potential
 
 
 def judge(potential: Potential, frames: Frames, threads: int) -> dict[str, Any]:
@@ -102,7 +116,8 @@ def speed(
     _, times = timed(lambda: [evaluator.evaluate(part, cell) for part in parts])
     atoms = len(positions) * len(symbols)
     found = times | {name: 1e6 * times[name] / atoms for name in ('wall', 'processor')}
-    return found | counted(evaluator.evaluate, parts[0], cell)
+    # What counts sees nothing of other threads.
+    return found | counted(lambda: evaluator._part(positions[:COUNTED], cell, False), COUNTED * len(symbols))
 
 
 class Traffic(TorchDispatchMode):
@@ -121,33 +136,31 @@ class Traffic(TorchDispatchMode):
         return result
 
 
-def counted(evaluate: Evaluate, positions: Floats, cell: Floats) -> Numbers:
+def counted(function: Callable[[], Any], atoms: int) -> Numbers:
     """Return, for each atom, the operations of the matrix products, bytes, and shares of the time by kind."""
-    atoms = positions.shape[0] * positions.shape[1]
     with FlopCounterMode(display=False) as products:
-        evaluate(positions, cell)
+        function()
     with Traffic() as traffic:
-        evaluate(positions, cell)
+        function()
     with torch.profiler.profile(activities=[torch.profiler.ProfilerActivity.CPU]) as profile:
-        evaluate(positions, cell)
+        function()
     times: Counter[str] = Counter()
     for event in profile.key_averages():
         name = event.key.removeprefix('aten::')
         kind = 'products' if name in PRODUCTS else 'moves' if name in MOVES else 'elements'
         times[kind] += event.self_cpu_time_total
-    total = sum(times.values())
-    shares = {kind: times[kind] / total for kind in ('products', 'elements', 'moves')}
-    return {'flop': products.get_total_flops() / atoms, 'bytes': traffic.bytes / atoms, **shares}
+    shares = {kind: time / sum(times.values()) for kind, time in times.items()}
+    return shares | {'flop': products.get_total_flops() / atoms, 'bytes': traffic.bytes / atoms}
 
 
 def machine(threads: int) -> dict[str, Numbers]:
-    """Return what the machine can do: GFLOP/s of a large product, GB/s of sums in memory and in the second cache."""
+    """Return what threads can do: GFLOP/s of large products, GB/s of sums in memory and in the second cache."""
     torch.set_num_threads(threads)
     found = {}
     for name, dtype in DTYPES.items():
         a, b = (torch.randn(2000, 2000, dtype=dtype) for _ in range(2))
         _, product = timed(lambda a=a, b=b: a @ b, 5)
-        numbers = {'gflops': 16 / product['wall']}
+        numbers = {'gflops': 16 * threads / product['processor']}
         for place, size, repeats in (('memory', LARGE, 1), ('cache', SMALL, 2000)):
             x, y, z = (torch.ones(size // dtype.itemsize // 3, dtype=dtype) for _ in range(3))
 
@@ -155,6 +168,6 @@ def machine(threads: int) -> dict[str, Numbers]:
                 for _ in range(repeats):
                     torch.add(x, y, out=z)
 
-            numbers[place] = 1e-9 * size * repeats / timed(add, 5)[1]['wall']
+            numbers[place] = 1e-9 * size * repeats * threads / timed(add, 5)[1]['processor']
         found[name] = numbers
     return found
