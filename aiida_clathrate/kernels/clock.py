@@ -26,6 +26,10 @@ class Clock:
         now = time.monotonic()
         self.longest, self.last = max(self.longest, now - self.last), now
 
+    def restart_lap(self) -> None:
+        """Begin a batch now: what came before was none."""
+        self.last, self.longest = time.monotonic(), 0.0
+
     def is_up(self) -> bool:
         """Whether another batch as long as the longest so far would not be finished in time."""
         return self.limit is not None and self.elapsed + self.longest > self.limit

@@ -14,7 +14,14 @@ PRESETS: dict[str, dict[str, Any]] = {
     'paper': {'angular_order': 10, 'largest_l': 10},
 }
 #: Bounds that keep a file from a stranger from asking for all memory there is.
-LARGEST = {'radial_order': 40, 'angular_order': 40, 'largest_l': 12, 'channels': 128, 'attention_heads': 32}
+LARGEST = {
+    'radial_order': 40,
+    'angular_order': 40,
+    'largest_l': 12,
+    'channels': 128,
+    'linear_channels': 256,
+    'attention_heads': 32,
+}
 
 
 @dataclass(frozen=True)
@@ -32,6 +39,7 @@ class Architecture:
     :param angular_cutoff: where the angular basis ends, not beyond ``radial_cutoff`` [Å].
     :param largest_l: largest angular momentum.
     :param channels: learnt mixtures of the species and orders, for each element.
+    :param linear_channels: random mixtures, which stay as they are, of the part that is linear in its features.
     :param triple_products: whether invariants of four bodies are among the features, beside those of two and three.
     :param attention_heads: of the self-attention over the channels; 0 leaves it out.
     :param token_size: length of the vector of a channel in the attention, a multiple of ``attention_heads``.
@@ -45,6 +53,7 @@ class Architecture:
     angular_cutoff: float = 5.0
     largest_l: int = 4
     channels: int = 16
+    linear_channels: int = 32
     triple_products: bool = True
     attention_heads: int = 4
     token_size: int = 16
@@ -64,8 +73,8 @@ class Architecture:
             raise ValueError(
                 f'angular_cutoff: {self.angular_cutoff} Å is beyond the radial cutoff, {self.radial_cutoff} Å'
             )
-        if self.channels < 1:
-            raise ValueError('channels: need at least one')
+        if min(self.channels, self.linear_channels) < 1:
+            raise ValueError('channels and linear_channels: need at least one of each')
         if type(self.triple_products) is not bool:
             raise ValueError(f'triple_products: {self.triple_products!r} is neither true nor false')
         if type(self.token_size) is not int or not 1 <= self.token_size <= 256:

@@ -11,13 +11,9 @@ from torch import Tensor
 
 from aiida_clathrate.kernels.mlp.architecture import Architecture
 from aiida_clathrate.kernels.mlp.moments import (
-    AngularMoments,
-    RadialMoments,
     Shell,
-    forces_and_virials,
     joined,
 )
-from aiida_clathrate.kernels.mlp.network import Network
 
 
 @dataclass(frozen=True)
@@ -45,22 +41,6 @@ class Batch:
         )  # fmt: skip
 
 
-@dataclass(frozen=True)
-class Prediction:
-    """What a network says of a batch, the energies of the elements and a baseline left out.
-
-    :param energies: of the configurations, shape (c,) [eV].
-    :param forces: shape (n, 3) [eV/Å].
-    :param virials: minus the derivative with respect to a homogeneous strain, shape (c, 3, 3) [eV].
-    :param features: of the atoms, shifted and scaled, where asked for, shape (n, features).
-    """
-
-    energies: Tensor
-    forces: Tensor
-    virials: Tensor
-    features: Tensor | None = None
-
-
 def join(batches: Sequence[Batch], architecture: Architecture) -> Batch:
     """Return several batches as one."""
     counts = np.cumsum([0] + [batch.count for batch in batches])
@@ -71,42 +51,3 @@ def join(batches: Sequence[Batch], architecture: Architecture) -> Batch:
         joined([batch.radial for batch in batches], architecture.radial_cutoff),
         joined([batch.angular for batch in batches], architecture.angular_cutoff),
     )
-
-
-def predict(
-    network: Network, batch: Batch, scale: float, *, training: bool = False, features: bool = False
-) -> Prediction:
-    """Return energies, forces and virials.
-
-    Forces are exact derivatives of the energies: torch differentiates the part of each atom, the moments are
-    differentiated by hand.
-
-    :param scale: ε of the energies [eV].
-    :param training: whether the result is to be differentiated with respect to the weights.
-    :param features: whether those of the atoms are wanted.
-    """
-    radial, angular = (
-        RadialMoments(batch.radial, network.architecture), AngularMoments(batch.angular, network.architecture)
-    )  # fmt: skip
-    sums, moments = radial.moments().requires_grad_(), angular.moments().requires_grad_()
-    energies = sums.new_zeros(len(sums))
-    kept = sums.new_zeros(len(sums), network.shift[0].numel()) if features else None
-    with torch.enable_grad():
-        for element in range(network.count):
-            atoms = torch.nonzero(batch.species == element)[:, 0]
-            if not len(atoms):
-                continue
-            found = network.features(sums[atoms], moments[:, atoms], element)
-            energies = energies.index_add(0, atoms, network.energies(found, element))
-            if kept is not None:
-                scaled = (found.detach() - network.shift[element]) * network.scale[element]
-                kept[atoms] = scaled.flatten(1)
-        total = scale * energies.sum()
-        by_sum, by_moment = torch.autograd.grad(total, (sums, moments), create_graph=training)
-    with torch.set_grad_enabled(training):
-        parts = [(batch.radial, radial.pair_gradients(by_sum)), (batch.angular, angular.pair_gradients(by_moment))]
-        forces, virials = forces_and_virials(parts, batch.configuration, batch.count)
-        by_configuration = energies.new_zeros(batch.count, dtype=torch.float64).index_add(
-            0, batch.configuration, scale * energies.double()
-        )
-    return Prediction(by_configuration, forces, virials, kept)

@@ -17,6 +17,7 @@ from torch import Tensor
 from aiida_clathrate.kernels.files.tensor_files import tensors_from_bytes, tensors_to_bytes
 from aiida_clathrate.kernels.io import Arrays, KernelError
 from aiida_clathrate.kernels.mlp.network import Network
+from aiida_clathrate.kernels.mlp.training_settings import TrainingSettings
 
 STATE, NUMBERS = 'state.json', 'state.safetensors'
 #: A folder of checkpoints in the run folder.
@@ -76,6 +77,11 @@ class Progress:
         if loss < self.best_loss:
             self.best = {name: weight.clone() for name, weight in self.mean.items()}
             self.best_loss, self.best_epoch, self.looks_without_better = loss, self.epoch, 0
+
+    def record(self, settings: TrainingSettings) -> dict[str, Any]:
+        """Return how the training went."""
+        stopped = 'epochs' if self.epoch >= settings.epochs else 'patience'
+        return {'epochs': self.epoch, 'best_epoch': self.best_epoch, 'stopped': stopped}
 
     def take_best(self, network: Network) -> None:
         """Give the network the best averages.

@@ -13,12 +13,12 @@ from numpy.typing import NDArray
 from aiida_clathrate.kernels.io import KernelError
 from aiida_clathrate.kernels.mlp import weights
 from aiida_clathrate.kernels.mlp.baseline import Baseline
-from aiida_clathrate.kernels.mlp.batches import Batch, Prediction, predict
+from aiida_clathrate.kernels.mlp.batches import Batch
 from aiida_clathrate.kernels.mlp.deviations import atomic_scores, expected_errors
 from aiida_clathrate.kernels.mlp.examples import species_numbers
+from aiida_clathrate.kernels.mlp.model import Model, Prediction, predict
 from aiida_clathrate.kernels.mlp.moments import shell
 from aiida_clathrate.kernels.mlp.neighbours import Pairs, distances, find_pairs
-from aiida_clathrate.kernels.mlp.network import Network
 from aiida_clathrate.kernels.mlp.potential import Potential
 from aiida_clathrate.kernels.torch_device import chosen_device, limited_threads
 
@@ -68,12 +68,9 @@ class PotentialEvaluator:
         self.numbers = species_numbers(self.symbols, potential.species)
         self.device = chosen_device(device)
         self.dtype = torch.float64 if precision == 'double' else torch.float32
-        names = weights.shapes(potential.architecture, len(potential.species))
-        arrays = {name: potential.weights[name] for name in names}
-        self.network = Network.from_arrays(potential.architecture, len(potential.species), arrays)
-        self.network.to(self.device, self.dtype).requires_grad_(False)
+        self.model = Model.from_arrays(potential.architecture, len(potential.species), potential.weights)
+        self.model.to(self.device, self.dtype).requires_grad_(False)
         self.factor = torch.from_numpy(np.array(potential.weights['spread_factor'])).to(self.device, self.dtype)
-        self.scale = float(potential.weights['energy_scale'])
         self.reference = float(np.asarray(potential.weights['reference'], dtype=np.float64)[self.numbers].sum())
         self.baseline = None if potential.baseline is None else Baseline(potential.baseline)
         self.candidates: Candidates | None = None
@@ -109,7 +106,7 @@ class PotentialEvaluator:
 
     def _part(self, positions: Floats, cell: Floats, scored: bool) -> tuple[Floats, Floats, Floats, Floats]:
         batch = self._batch(positions, cell)
-        found = predict(self.network, batch, self.scale, features=scored)
+        found = predict(self.model, batch, features=scored)
         scores = self._scores(found, batch) if scored else np.zeros(len(positions))
         forces = found.forces.double().cpu().numpy().reshape(positions.shape)
         return found.energies.cpu().numpy(), forces, found.virials.double().cpu().numpy(), scores

@@ -43,6 +43,12 @@ class Example:
         """Return the number of atoms."""
         return len(self.forces)
 
+    def with_targets(self, energy: float, forces: Floats, virial: Floats | None, dtype: torch.dtype) -> Example:
+        """Return the example with other targets: energy [eV], forces [eV/Å], virial [eV] or ``None``."""
+        target = torch.from_numpy(forces).to(self.forces.device, dtype)
+        wrong = None if virial is None else torch.from_numpy(virial).to(self.forces.device, dtype)
+        return replace(self, energy=float(energy), forces=target, virial=wrong)
+
     def to(self, device: torch.device) -> Example:
         """Return the example on a device."""
         virial = None if self.virial is None else self.virial.to(device)

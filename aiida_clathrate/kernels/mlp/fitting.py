@@ -10,9 +10,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from aiida_clathrate.kernels.mlp.batches import Prediction, join, predict
+from aiida_clathrate.kernels.mlp.batches import join
 from aiida_clathrate.kernels.mlp.examples import Example
-from aiida_clathrate.kernels.mlp.network import Network
+from aiida_clathrate.kernels.mlp.model import Model, Prediction, predict
 from aiida_clathrate.kernels.mlp.training_settings import TrainingSettings
 
 Floats = NDArray[np.float64]
@@ -65,15 +65,15 @@ def loss_of(found: Prediction, examples: Sequence[Example], scales: Scales, sett
 
 
 def step(
-    network: Network, optimiser: torch.optim.Optimizer, examples: Sequence[Example], scale: float, scales: Scales,
+    model: Model, optimiser: torch.optim.Optimizer, examples: Sequence[Example], scales: Scales,
     settings: TrainingSettings,
 ) -> float:  # fmt: skip
     """Take one step of the optimiser, and return the loss before it."""
-    batch = join([each.batch for each in examples], network.architecture)
+    batch = join([each.batch for each in examples], model.architecture)
     optimiser.zero_grad(set_to_none=True)
-    loss = loss_of(predict(network, batch, scale, training=True), examples, scales, settings)
+    loss = loss_of(predict(model, batch, training=True), examples, scales, settings)
     loss.backward()  # type: ignore[no-untyped-call]
-    torch.nn.utils.clip_grad_norm_(network.parameters(), 10.0)
+    torch.nn.utils.clip_grad_norm_(model.network.parameters(), 10.0)
     optimiser.step()
     return float(loss.detach())
 
@@ -85,7 +85,7 @@ class Errors:
     :param energies: for each atom, shape (c,) [eV].
     :param forces: of each configuration, shapes (n, 3) [eV/Å].
     :param virials: of each configuration, shape (3, 3) [eV], ``None`` where there is no label.
-    :param features: of the atoms of each configuration, shifted and scaled, shapes (n, f).
+    :param features: of the atoms of each configuration where asked for, shapes (n, f).
     """
 
     energies: Floats
@@ -104,15 +104,15 @@ class Errors:
         return float(np.sqrt(np.mean(np.concatenate(self.forces) ** 2)))
 
 
-def errors_of(network: Network, examples: Sequence[Example], scale: float, size: int, features: bool = False) -> Errors:
-    """Return the errors of a network on a set.
+def errors_of(model: Model, examples: Sequence[Example], size: int, features: bool = False) -> Errors:
+    """Return the errors of a model on a set.
 
     :param size: configurations in a batch.
     """
     energies, forces, virials, kept = [], [], [], []
     for start in range(0, len(examples), size):
         chosen = examples[start : start + size]
-        found = predict(network, join([each.batch for each in chosen], network.architecture), scale, features=features)
+        found = predict(model, join([each.batch for each in chosen], model.architecture), features=features)
         counts = [each.atoms for each in chosen]
         by_configuration = zip(chosen, found.energies, torch.split(found.forces, counts), found.virials, strict=True)
         for each, energy, force, virial in by_configuration:
@@ -122,3 +122,9 @@ def errors_of(network: Network, examples: Sequence[Example], scale: float, size:
         if found.features is not None:
             kept += [part.double().cpu().numpy() for part in torch.split(found.features, counts)]
     return Errors(np.array(energies), forces, virials, kept)
+
+
+def validation_loss(errors: Errors, scales: Scales, settings: TrainingSettings) -> float:
+    """Return the loss of errors in energies and forces."""
+    energies = settings.energy_weight * (errors.energy_rmse / scales.energy) ** 2
+    return float(energies + settings.force_weight * (errors.force_rmse / scales.force) ** 2)

@@ -113,13 +113,15 @@ def from_ensemble(ensemble: ForceEnsemble, chosen: NDArray[np.int64], name: str)
     supercell = supercell_crystal(ensemble.crystal, ensemble.mesh)
     rest = ensemble.energies + 0.5 * np.einsum('csx,csx->c', ensemble.forces, ensemble.displacements)
     deviations = np.abs(rest - np.median(rest))
-    limit = OUTLIER * max(float(np.median(deviations)), 1e-4 * ensemble.atoms)
-    beyond = chosen[deviations[chosen] > limit]
+    # Anharmonic energies have long tails: a strongly displaced configuration may be as far off as its own energy is.
+    own = 0.5 * np.abs(np.einsum('csx,csx->c', ensemble.forces, ensemble.displacements))
+    limit = OUTLIER * max(float(np.median(deviations)), 1e-4 * ensemble.atoms) + own
+    beyond = chosen[(deviations > limit)[chosen]]
     if len(beyond):
         worst = int(beyond[np.argmax(deviations[beyond])])
         raise LabelError(
             f'{name}, configuration {worst}: its energy is {deviations[worst]:.3f} eV from what its forces and the '
-            f'other configurations make likely, more than {limit:.3f} eV; compute it again or leave it out'
+            f'other configurations make likely, more than {limit[worst]:.3f} eV; compute it again or leave it out'
         )
     stresses = None if ensemble.stresses is None else ensemble.stresses[chosen]
     return Frames(

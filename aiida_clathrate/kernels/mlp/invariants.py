@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from aiida_clathrate.kernels.mlp.architecture import Architecture
 from aiida_clathrate.kernels.mlp.harmonics import couplings, gaunt
-from aiida_clathrate.kernels.mlp.weights import TRIPLE_L
+from aiida_clathrate.kernels.mlp.weights import TRIPLE_L, features_of_channel
 
 
 class Invariants(nn.Module):
@@ -33,6 +33,7 @@ class Invariants(nn.Module):
         powers = (order[None, :] == np.arange(1, largest + 1)[:, None]).astype(np.float64)
         self.register_buffer('power_matrix', torch.from_numpy(powers), persistent=False)
         self.triple = architecture.triple_products and largest > 0
+        self.count = features_of_channel(architecture) - 1
         if not self.triple:
             return
         self.largest = min(largest, TRIPLE_L)

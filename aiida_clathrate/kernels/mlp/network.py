@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 import numpy as np
 import torch
@@ -12,7 +11,7 @@ from torch import Tensor, nn
 
 from aiida_clathrate.kernels.mlp.architecture import Architecture
 from aiida_clathrate.kernels.mlp.invariants import Invariants
-from aiida_clathrate.kernels.mlp.weights import shapes
+from aiida_clathrate.kernels.mlp.weights import linear_shapes, mixing_shapes, network_shapes
 
 #: What is not trained: mean and scale of the features.
 BUFFERS = ('shift', 'scale')
@@ -20,47 +19,106 @@ BUFFERS = ('shift', 'scale')
 LEAST_SPREAD = 1e-3
 
 
-class Network(nn.Module):
-    """Energies of atoms from their moments; the weights of each element are its own.
+class Channels(nn.Module):
+    """Mixtures of the moments of an atom, and the invariants of each.
 
-    With the channels A_(c,lm) = Σ_(s,k) W_(c,sk) M_(lm,sk) and the features f_c of each channel (its radial sum, A_00,
-    Σ_m A_lm² and triple products), the energy of an atom is E_0 + ε [w·f + MLP(f, attention(f))], all f shifted and
-    scaled to mean 0 and variance 1 over the training set.
+    A_(c,lm) = Σ_(s,k) W_(c,lsk) M_(lm,sk) with weights of their own for each element of the atom in the middle. The
+    features of a channel are its radial sum, A_00, Σ_m A_lm² and triple products.
+
+    :param architecture: orders and sizes.
+    :param count: of the species.
+    :param channels: how many.
+    """
+
+    invariants: Invariants
+    radial_mixing: Tensor
+    angular_mixing: Tensor
+
+    def __init__(self, architecture: Architecture, count: int, channels: int):
+        super().__init__()
+        self.invariants = Invariants(architecture)
+        for name, shape in mixing_shapes(architecture, count, channels).items():
+            self.register_parameter(name, nn.Parameter(torch.zeros(shape, dtype=torch.float64)))
+
+    def mix(self, radial: Tensor, angular: Tensor, element: int) -> tuple[Tensor, Tensor]:
+        """Return radial sums, shape (n, channels), and A, shape ((L + 1)², n, channels), of atoms of one element.
+
+        :param radial: moments, shape (n, species · orders).
+        :param angular: moments, shape ((L + 1)², n, species · orders).
+        """
+        mixing = self.angular_mixing[element][self.invariants.order_of_component]
+        return radial @ self.radial_mixing[element], torch.bmm(angular, mixing)
+
+    def forward(self, radial: Tensor, angular: Tensor, element: int) -> Tensor:
+        """Return the features of atoms of one element, shape (n, channels, features)."""
+        sums, mixed = self.mix(radial, angular, element)
+        return torch.cat([sums[..., None], self.invariants(mixed)], dim=2)
+
+
+class Linear(nn.Module):
+    """Energies linear in the features of channels that were drawn at random and stay as they are.
 
     :param architecture: orders and sizes.
     :param count: of the species.
     """
 
-    invariants: Invariants
+    channels: Channels
+    coefficients: Tensor
+    middle: Tensor
+
+    def __init__(self, architecture: Architecture, count: int):
+        super().__init__()
+        self.channels = Channels(architecture, count, architecture.linear_channels)
+        for name, shape in linear_shapes(architecture, count).items():
+            if '.' not in name:
+                self.register_buffer(name, torch.zeros(shape, dtype=torch.float64))
+
+    def initialise(self, generator: torch.Generator) -> None:
+        """Draw the mixtures."""
+        draw(self.channels, generator)
+        self.requires_grad_(False)
+
+    def forward(self, features: Tensor, element: int) -> Tensor:
+        """Return the energies that features give, shape (n,) [eV]."""
+        return (features.flatten(1) - self.middle[element]) @ self.coefficients[element]
+
+
+class Network(nn.Module):
+    """Energies from the features of learnt channels; the weights of each element are its own.
+
+    With the features f of all channels, shifted and scaled to mean 0 and variance 1 over the training set, the energy
+    of an atom in units of ε is w·f + MLP(f, attention(f)).
+
+    :param architecture: orders and sizes.
+    :param count: of the species.
+    """
+
+    channels: Channels
     shift: Tensor
     scale: Tensor
-    radial_mixing: Tensor
-    angular_mixing: Tensor
     embedding_weight: Tensor
     embedding_bias: Tensor
     output: Tensor
-    linear: Tensor
+    direct: Tensor
     readout: Tensor
 
     def __init__(self, architecture: Architecture, count: int):
         super().__init__()
         self.architecture, self.count = architecture, count
-        self.invariants = Invariants(architecture)
-        for name, shape in shapes(architecture, count).items():
+        self.channels = Channels(architecture, count, architecture.channels)
+        for name, shape in network_shapes(architecture, count).items():
             if name in BUFFERS:
                 self.register_buffer(name, torch.zeros(shape, dtype=torch.float64))
-            else:
+            elif '.' not in name:
                 self.register_parameter(name, nn.Parameter(torch.zeros(shape, dtype=torch.float64)))
 
     def initialise(self, generator: torch.Generator) -> None:
-        """Draw the weights; those of the last layer are zero, so that training begins at the mean of the energies."""
+        """Draw the weights; those of the last layer are zero, so that training begins with no energy at all."""
+        draw(self, generator)
         with torch.no_grad():
             for name, weight in self.named_parameters():
-                if name.endswith('bias') or name in ('linear', 'readout'):
+                if name.endswith('bias') or name in ('direct', 'readout'):
                     weight.zero_()
-                    continue
-                drawn = torch.randn(weight.shape, generator=generator, dtype=torch.float64)
-                weight.copy_(drawn / np.sqrt(weight.shape[-2]))
             self.scale.fill_(1)
 
     def standardise(self, features: Sequence[NDArray[np.float64]]) -> None:
@@ -77,22 +135,7 @@ class Network(nn.Module):
             self.shift[element] = torch.from_numpy(found.mean(axis=0)).reshape(self.shift[element].shape)
             self.scale[element] = torch.from_numpy(scale).reshape(self.scale[element].shape)
 
-    def features(self, radial: Tensor, angular: Tensor, element: int) -> Tensor:
-        """Return the features of atoms of one element, neither shifted nor scaled, shape (n, channels, features).
-
-        :param radial: moments, shape (n, species · orders).
-        :param angular: moments, shape ((L + 1)², n, species · orders).
-        """
-        sums = radial @ self.radial_mixing[element]
-        mixing = self.angular_mixing[element][self.invariants.order_of_component]
-        channels = torch.bmm(angular, mixing)
-        return torch.cat([sums[..., None], self.invariants(channels)], dim=2)
-
-    def forward(self, radial: Tensor, angular: Tensor, element: int) -> Tensor:
-        """Return energies of atoms of one element in units of ε, shape (n,)."""
-        return self.energies(self.features(radial, angular, element), element)
-
-    def energies(self, features: Tensor, element: int) -> Tensor:
+    def forward(self, features: Tensor, element: int) -> Tensor:
         """Return the energies that features give, in units of ε, shape (n,)."""
         tokens = (features - self.shift[element]) * self.scale[element]
         flat = tokens.flatten(1)
@@ -102,7 +145,7 @@ class Network(nn.Module):
         for number in range(len(self.architecture.hidden)):
             weight, bias = (getattr(self, f'layer_{number}_{kind}')[element] for kind in ('weight', 'bias'))
             hidden = nn.functional.silu(hidden @ weight + bias)
-        return flat @ self.linear[element] + hidden @ self.readout[element]
+        return flat @ self.direct[element] + hidden @ self.readout[element]
 
     def attention(self, tokens: Tensor, element: int) -> Tensor:
         """Return what each channel takes over from the others, shape (n, channels, values)."""
@@ -116,13 +159,10 @@ class Network(nn.Module):
         handed: Tensor = (weights @ value).transpose(1, 2).flatten(2) @ self.output[element]
         return handed
 
-    def arrays(self) -> dict[str, NDArray[Any]]:
-        """Return the weights as arrays by name."""
-        return {name: tensor.detach().cpu().numpy().copy() for name, tensor in self.state_dict().items()}
 
-    @classmethod
-    def from_arrays(cls, architecture: Architecture, count: int, arrays: Mapping[str, NDArray[Any]]) -> Network:
-        """Return the network with given weights."""
-        network = cls(architecture, count)
-        network.load_state_dict({name: torch.from_numpy(np.array(array)) for name, array in arrays.items()})
-        return network
+def draw(module: nn.Module, generator: torch.Generator) -> None:
+    """Give all weights random values, of variance one over the number of values that they are summed with."""
+    with torch.no_grad():
+        for weight in module.parameters():
+            drawn = torch.randn(weight.shape, generator=generator, dtype=torch.float64)
+            weight.copy_(drawn / np.sqrt(weight.shape[-2]))

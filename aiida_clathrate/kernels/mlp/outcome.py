@@ -15,7 +15,7 @@ from aiida_clathrate.kernels.mlp.deviations import atomic_scores, calibrate, exp
 from aiida_clathrate.kernels.mlp.examples import Example
 from aiida_clathrate.kernels.mlp.fitting import Errors
 from aiida_clathrate.kernels.mlp.frames import Frames
-from aiida_clathrate.kernels.mlp.network import Network
+from aiida_clathrate.kernels.mlp.model import Model
 from aiida_clathrate.kernels.mlp.potential import Potential
 from aiida_clathrate.kernels.mlp.validation import Numbers, Parity, parity, rank_correlation
 from aiida_clathrate.kernels.units import GPA_PER_EV_ANGSTROM3
@@ -64,10 +64,9 @@ class Trained:
 
 
 def make_potential(
-    network: Network,
+    model: Model,
     species: tuple[str, ...],
     references: Floats,
-    scale: float,
     baseline: Baseline | None,
     frames: tuple[Sequence[Frames], Sequence[Frames]],
     examples: tuple[Sequence[Example], Sequence[Example]],
@@ -76,12 +75,11 @@ def make_potential(
     history: Floats,
     seconds: float,
 ) -> Trained:
-    """Return a trained network as a potential, judged on the training and the validation set.
+    """Return a trained model as a potential, judged on the training and the validation set.
 
-    :param network: trained.
+    :param model: trained.
     :param species: in the order of its weights.
     :param references: energies of the elements [eV].
-    :param scale: ε [eV].
     :param baseline: that was taken off.
     :param frames: training and validation sets.
     :param examples: the same, ready for training.
@@ -90,7 +88,7 @@ def make_potential(
     :param history: rows of the looks.
     :param seconds: that it took.
     """
-    factors = spread_factors(network, errors[0], examples[0])
+    factors = spread_factors(model, errors[0], examples[0])
     scores = [configuration_scores(each, part, factors) for each, part in zip(errors, examples, strict=True)]
     true = [np.array([np.sqrt(np.mean(part**2)) for part in each.forces]) for each in errors]
     calibration = calibrate(np.maximum(scores[1], SMALLEST_ERROR), np.maximum(true[1], SMALLEST_ERROR))
@@ -100,23 +98,23 @@ def make_potential(
     ]
     found = judged[1].parity.scalars()
     record = record | {
-        'model': 'network',
         **found,
         'training_configurations': len(examples[0]),
         'validation_configurations': len(examples[1]),
         'rank_correlation': rank_correlation(judged[1].force_errors, judged[1].deviations),
     }
     record.pop('configurations', None)
-    weights = network.arrays() | {
-        'reference': references.astype(np.float64), 'energy_scale': np.array(scale), 'spread_factor': factors,
+    weights = model.arrays() | {
+        'reference': references.astype(np.float64), 'energy_scale': np.array(model.energy_scale),
+        'spread_factor': factors.astype(np.float32),
         'calibration': calibration,
     }  # fmt: skip
     matrices = None if baseline is None else baseline.matrices
-    potential = Potential(network.architecture, species, weights, matrices, record)
+    potential = Potential(model.architecture, species, weights, matrices, record)
     return Trained(potential, judged[1], judged[0], history, seconds)
 
 
-def spread_factors(network: Network, errors: Errors, examples: Sequence[Example]) -> Floats:
+def spread_factors(model: Model, errors: Errors, examples: Sequence[Example]) -> Floats:
     """Return the factors of the scores of all elements, shape (species, f, f + 1)."""
     features = np.concatenate(errors.features)
     numbers = torch.cat([each.batch.species for each in examples]).cpu().numpy()
@@ -124,7 +122,7 @@ def spread_factors(network: Network, errors: Errors, examples: Sequence[Example]
     return np.array(
         [
             spread_factor(features[numbers == element]) if (numbers == element).any() else np.zeros((size, size + 1))
-            for element in range(network.count)
+            for element in range(model.count)
         ]
     )
 

@@ -17,8 +17,9 @@ from aiida_clathrate.kernels.mlp import potential_files
 from aiida_clathrate.kernels.mlp.architecture import Architecture
 from aiida_clathrate.kernels.mlp.checkpoint import FOLDER
 from aiida_clathrate.kernels.mlp.frames import Frames, LabelError, from_ensemble
+from aiida_clathrate.kernels.mlp.network_training import HISTORY
 from aiida_clathrate.kernels.mlp.outcome import Trained
-from aiida_clathrate.kernels.mlp.training import HISTORY, train
+from aiida_clathrate.kernels.mlp.training import train
 from aiida_clathrate.kernels.mlp.training_settings import TrainingSettings
 
 #: Between the label of an ensemble and the name of one of its arrays.

@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass
 from aiida_clathrate.kernels.io import Scalars
 from aiida_clathrate.kernels.scalars import from_scalars, is_number
 
+MODELS = ('auto', 'linear', 'network', 'both')
 COUNTS = {'epochs': 1, 'batch_size': 1, 'patience': 1, 'evaluate_every': 1, 'threads': 1, 'seed': 0}
 
 
@@ -18,6 +19,8 @@ class TrainingSettings:
     ``energy_weight`` and ``stress_weight`` times those of the energies for each atom and of the stresses. What a
     baseline explains is taken off before.
 
+    :param model: ``linear``, fitted in closed form; ``network``; ``both``, a network for what the linear part leaves;
+        or ``auto``: the better of ``linear`` and ``both`` on the validation set.
     :param epochs: passes over the training set.
     :param batch_size: configurations in a step.
     :param learning_rate: of Adam, at its highest; it falls to a hundredth along a cosine.
@@ -35,7 +38,8 @@ class TrainingSettings:
     :raises ValueError: for values that mean nothing.
     """
 
-    epochs: int = 300
+    model: str = 'auto'
+    epochs: int = 150
     batch_size: int = 4
     learning_rate: float = 5e-3
     weight_decay: float = 1e-4
@@ -65,7 +69,7 @@ class TrainingSettings:
                 raise ValueError(f'{name}: {value!r} is not a whole number from {least}')
         if not is_number(self.moving_average) or not 0 <= self.moving_average < 1:
             raise ValueError(f'moving_average: {self.moving_average!r} is not in [0, 1)')
-        for name, allowed in (('precision', ('single', 'double')), ('device', ('cpu', 'cuda'))):
+        for name, allowed in (('model', MODELS), ('precision', ('single', 'double')), ('device', ('cpu', 'cuda'))):
             if getattr(self, name) not in allowed:
                 raise ValueError(f'{name}: {getattr(self, name)!r} is none of {", ".join(allowed)}')
 

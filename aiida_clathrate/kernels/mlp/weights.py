@@ -34,17 +34,37 @@ def triple_count(architecture: Architecture) -> int:
     )
 
 
-def shapes(architecture: Architecture, count: int) -> dict[str, Shape]:
-    """Return the shapes of the weights of the network by name; the first axis is the species."""
-    channels, tokens, size = architecture.channels, features_of_channel(architecture), architecture.token_size
-    found: dict[str, Shape] = {
+def mixing_shapes(architecture: Architecture, count: int, channels: int) -> dict[str, Shape]:
+    """Return the shapes of the mixtures that make channels of moments; the first axis is the species."""
+    return {
         'radial_mixing': (count, count * (architecture.radial_order + 1), channels),
         'angular_mixing': (count, architecture.largest_l + 1, count * (architecture.angular_order + 1), channels),
+    }
+
+
+def nested(shapes: dict[str, Shape]) -> dict[str, Shape]:
+    """Return the names of weights as those of a part called ``channels``."""
+    return {f'channels.{name}': shape for name, shape in shapes.items()}
+
+
+def linear_shapes(architecture: Architecture, count: int) -> dict[str, Shape]:
+    """Return the shapes of the weights of the linear part by name."""
+    width = architecture.linear_channels * features_of_channel(architecture)
+    return nested(mixing_shapes(architecture, count, architecture.linear_channels)) | {
+        'middle': (count, width),
+        'coefficients': (count, width),
+    }
+
+
+def network_shapes(architecture: Architecture, count: int) -> dict[str, Shape]:
+    """Return the shapes of the weights of the network by name."""
+    channels, tokens, size = architecture.channels, features_of_channel(architecture), architecture.token_size
+    width = channels * tokens
+    found: dict[str, Shape] = nested(mixing_shapes(architecture, count, channels)) | {
         'shift': (count, channels, tokens),
         'scale': (count, channels, tokens),
-        'linear': (count, channels * tokens),
+        'direct': (count, width),
     }
-    width = channels * tokens
     if architecture.attention_heads:
         found |= {
             'embedding_weight': (count, tokens, size),
@@ -64,14 +84,19 @@ def shapes(architecture: Architecture, count: int) -> dict[str, Shape]:
 def expected(architecture: Architecture, count: int) -> dict[str, Shape]:
     """Return the shapes of all weights that a potential must have, by name.
 
-    Beside those of the network: ``reference`` energies of the species (count,) and the ``energy_scale`` ε () [eV];
-    ``spread_factor`` (count, f, f + 1), by which features that are unlike those of the training set are known, with
-    f = channels · features; ``calibration`` (2,) of the expected error.
+    Beside those of the linear part, ``linear.…``, and of the network, ``network.…``: ``reference`` energies of the
+    species (count,) [eV]; the ``energy_scale`` ε () [eV], 0 where there is no network; ``spread_factor``
+    (count, f, f + 1), by which features of the linear part that are unlike those of the training set are known;
+    ``calibration`` (2,) of the expected error.
 
     :raises ValueError: if they are more than a file may ask for.
     """
-    width = architecture.channels * features_of_channel(architecture)
-    found = shapes(architecture, count) | {
+    parts = {'linear': linear_shapes(architecture, count), 'network': network_shapes(architecture, count)}
+    width = architecture.linear_channels * features_of_channel(architecture)
+    found: dict[str, Shape] = {
+        f'{part}.{name}': shape for part, shapes in parts.items() for name, shape in shapes.items()
+    }
+    found |= {
         'reference': (count,), 'energy_scale': (), 'spread_factor': (count, width, width + 1), 'calibration': (2,),
     }  # fmt: skip
     number = sum(prod(shape) for shape in found.values())
