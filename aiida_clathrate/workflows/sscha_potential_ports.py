@@ -48,7 +48,7 @@ def define_potential(spec):
     number(f'{NAMESPACE}.check_configurations', orm.Int, 20, not_negative,
            'So many random members of the last population are computed by `forces`: their errors must be within the '
            'limits, and give the bias of the free energy. 0: it is not known.')  # fmt: skip
-    number(f'{NAMESPACE}.harmonic_baseline', orm.Bool, True, None,
+    number(f'{NAMESPACE}.harmonic_baseline', orm.Bool, False, None,
            'Whether the potential is trained on what is beyond the auxiliary matrices of the last population from '
            'first principles.')  # fmt: skip
     spec.inputs[NAMESPACE].validator = check_potential
