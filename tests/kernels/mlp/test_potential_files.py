@@ -24,7 +24,7 @@ from aiida_clathrate.kernels.mlp.potential_files import DESCRIPTION, NUMBERS, fr
 @pytest.fixture(scope='module')
 def potential():
     """Return a potential with a baseline, one of its weights in single precision."""
-    return small_potential(single=('readout',))
+    return small_potential(single=('network.readout',))
 
 
 @pytest.fixture
@@ -55,7 +55,7 @@ def with_numbers(content, numbers):
 @pytest.mark.parametrize('baseline', [True, False])
 def test_round_trip(tmp_path, baseline):
     """All of a potential comes back to the last bit, and is written in the same bytes again."""
-    potential = small_potential(baseline=baseline, single=('readout', 'shift'))
+    potential = small_potential(baseline=baseline, single=('network.readout', 'network.shift'))
     save(potential, tmp_path)
     again = load(tmp_path)
     assert (again.architecture, again.species, again.record) == (
@@ -140,17 +140,17 @@ def test_damaged(content, damage, message):
 @pytest.mark.parametrize(
     ('arrays', 'message'),
     [
-        ({'weights__readout': None}, 'weights.readout is missing'),
+        ({'weights__network__readout': None}, 'weights.network.readout is missing'),
         ({'baseline__masses': None}, 'baseline.masses is missing'),
         ({'weights__extra': np.ones(3)}, "'weights.extra' is no array of this architecture"),
         ({'loose': np.ones(3)}, "'loose' is no array of this architecture"),
-        ({'weights__readout': np.ones((2, 4))}, r'weights.readout has the shape \(2, 4\), needs \(2, 3\)'),
+        ({'weights__network__readout': np.ones((2, 4))}, r'weights.network.readout has the shape \(2, 4\), needs \(2, 3\)'),
         ({'weights__energy_scale': np.ones(1)}, r'weights.energy_scale has the shape \(1,\), needs \(\)'),
         ({'baseline__cell': np.ones((9,))}, r'baseline.cell has the shape \(9,\)'),
-        ({'weights__readout': np.ones((2, 3), dtype=np.float16)}, "weights.readout has the type 'F16'"),
-        ({'weights__readout': np.ones((2, 3), dtype=np.int64)}, "weights.readout has the type 'I64'"),
-        ({'weights__readout': np.full((2, 3), np.nan)}, 'weights: readout must hold finite numbers'),
-        ({'weights__readout': np.full((2, 3), np.inf, dtype=np.float32)}, 'weights: readout must hold finite'),
+        ({'weights__network__readout': np.ones((2, 3), dtype=np.float16)}, "weights.network.readout has the type 'F16'"),
+        ({'weights__network__readout': np.ones((2, 3), dtype=np.int64)}, "weights.network.readout has the type 'I64'"),
+        ({'weights__network__readout': np.full((2, 3), np.nan)}, 'weights: network.readout must hold finite numbers'),
+        ({'weights__network__readout': np.full((2, 3), np.inf, dtype=np.float32)}, 'weights: network.readout must hold finite'),
         ({'baseline__masses': np.ones(2, dtype=np.float32)}, 'baseline.masses must be in double precision'),
         ({'baseline__masses': np.array([1.0, np.nan])}, 'must be finite'),
         ({'baseline__masses': np.array([1.0, -1.0])}, 'positive masses'),
@@ -235,9 +235,9 @@ def test_too_large(content, monkeypatch, name):
 def test_refused_before_written(potential, tmp_path):
     """What could not be read again is not written."""
     wrong = dict(potential.weights)
-    del wrong['readout']
+    del wrong['network.readout']
     for refused in (replace(potential, weights=wrong), replace(potential, record={'force_rmse': float('nan')})):
-        with pytest.raises(ValueError, match=r'readout is missing|not JSON compliant'):
+        with pytest.raises(ValueError, match=r'network.readout is missing|not JSON compliant'):
             save(refused, tmp_path)
     with pytest.raises(ValueError, match='larger than'):
         save(replace(potential, record={'note': 'x' * 2**20}), tmp_path)
