@@ -127,11 +127,11 @@ class Network(nn.Module):
         :param features: of the atoms of each element, as they are without, shape (n, channels · features).
         """
         for element, found in enumerate(features):
-            spread = found.std(axis=0)
+            spread = found.std(axis=0) if len(found) else np.zeros(1)
+            if not spread.any():
+                continue  # an element that is not there, or always the same: its features stay as they are
             # A feature that hardly varies must not become noise.
-            scale = 1 / (spread + LEAST_SPREAD * spread.max() + np.finfo(float).tiny) if len(found) else spread + 1
-            if not np.isfinite(scale).all() or not spread.any():
-                scale = np.ones_like(spread)
+            scale = 1 / (spread + LEAST_SPREAD * spread.max())
             self.shift[element] = torch.from_numpy(found.mean(axis=0)).reshape(self.shift[element].shape)
             self.scale[element] = torch.from_numpy(scale).reshape(self.scale[element].shape)
 
