@@ -40,46 +40,42 @@ def design(linear: Linear, architecture: Architecture, batch: Batch) -> Design:
     atoms, width = len(sums), linear.coefficients.shape[1]
     species, features = len(linear.coefficients), linear.channels.invariants.count + 1
     energies = sums.new_zeros(species, width)
-    forces, virials = sums.new_zeros(species, atoms, 3, width), sums.new_zeros(species, 3, 3, width)
+    # The channels last, where they are contiguous; features have them first, in the end.
+    forces = sums.new_zeros(species, atoms, 3, features, width // features)
+    virials = sums.new_zeros(species, 3, 3, features, width // features)
     for element in range(species):
         members = torch.nonzero(batch.species == element)[:, 0]
         if not len(members):
             continue
         found = linear.channels(sums[members], moments[:, members], element)
         energies[element] = (found.flatten(1) - linear.middle[element]).sum(0)
-        for chunk in members.split(max(1, HELD // (3 * width * batch.radial.neighbours.shape[1]))):  # type: ignore[no-untyped-call]
-            for shell, by_pair in (
-                (batch.radial, radial_derivatives(linear.channels, radial, element, chunk)),
-                (batch.angular, angular_derivatives(linear.channels, angular, moments[:, chunk], element, chunk)),
-            ):
-                add_pairs(forces[element], virials[element], shell, chunk, by_pair)
-    # Derivatives were made with the channels last, where they are contiguous; features have them first.
-    forces, virials = (
-        array.reshape(*array.shape[:3], features, -1).transpose(3, 4).flatten(3).permute(1, 2, 0, 3).flatten(2)
-        for array in (forces, virials)
-    )
+        held = max(1, HELD // (3 * width * batch.angular.neighbours.shape[1]))
+        for chunk in torch.split(members, held):
+            own = radial_derivatives(linear.channels, radial, element, chunk)
+            add_pairs(forces[element, :, :, :1], virials[element, :, :, :1], batch.radial, chunk, own)
+            own = angular_derivatives(linear.channels, angular, moments[:, chunk], element, chunk)
+            add_pairs(forces[element, :, :, 1:], virials[element, :, :, 1:], batch.angular, chunk, own)
+    forces, virials = (array.transpose(3, 4).flatten(3).permute(1, 2, 0, 3).flatten(2) for array in (forces, virials))
     return Design(energies.flatten(), forces, virials)
 
 
 def radial_derivatives(channels: Channels, radial: RadialMoments, element: int, atoms: Tensor) -> Tensor:
-    """Return the derivatives of the radial sums with respect to the vectors, shape (n, j, 3, features, channels)."""
+    """Return the derivatives of the radial sums with respect to the vectors, shape (n, j, 3, 1, channels)."""
     shell, mixing = radial.shell, channels.radial_mixing[element]
     slopes = mixed(radial.slopes, shell, mixing, atoms)
     unit = (shell.vectors[:, atoms] / radial.distance[atoms]).permute(1, 2, 0)
-    found = slopes.new_zeros(*unit.shape, channels.invariants.count + 1, slopes.shape[2])
-    found[..., 0, :] = unit[..., None] * slopes[:, :, None]
-    return found
+    return unit[..., None, None] * slopes[:, :, None, None]
 
 
 def angular_derivatives(
     channels: Channels, angular: AngularMoments, moments: Tensor, element: int, atoms: Tensor
 ) -> Tensor:
-    """Return the derivatives of the invariants with respect to the vectors, shape (n, j, 3, features, channels)."""
+    """Return the derivatives of the invariants with respect to the vectors, shape (n, j, 3, invariants, channels)."""
     order = channels.invariants.order_of_component
     by_component = invariant_derivatives(channels, torch.bmm(moments, channels.angular_mixing[element][order]))
     unit, distance = angular.unit[:, atoms], angular.distance[atoms]
     (count, places), width = distance.shape, by_component[0].shape[2]
-    found = distance.new_zeros(count, places, 3, channels.invariants.count + 1, width)
+    found = distance.new_zeros(count, places, 3, channels.invariants.count, width)
     for number in range(int(order[-1]) + 1):
         own = slice(number**2, (number + 1) ** 2)
         mixing = channels.angular_mixing[element][number]
@@ -96,7 +92,7 @@ def angular_derivatives(
                 continue
             summed = torch.bmm(both, part.transpose(0, 1)).reshape(count, places, 4, width)
             along = summed[:, :, 3:] * slopes
-            found[..., feature + 1, :] += summed[:, :, :3] * functions + unit.permute(1, 2, 0)[..., None] * along
+            found[..., feature, :] += summed[:, :, :3] * functions + unit.permute(1, 2, 0)[..., None] * along
     return found
 
 
@@ -124,13 +120,13 @@ def invariant_derivatives(channels: Channels, amplitudes: Tensor) -> list[Tensor
 def add_pairs(forces: Tensor, virials: Tensor, shell: Shell, atoms: Tensor, by_pair: Tensor) -> None:
     """Add what derivatives with respect to the vectors of pairs give to forces and virials.
 
-    :param forces: shape (n, 3, features).
-    :param virials: shape (3, 3, features).
-    :param by_pair: shape (members, j, 3, features of a channel, channels).
+    :param forces: shape (n, 3, features, channels).
+    :param virials: shape (3, 3, features, channels).
+    :param by_pair: shape (members, j, 3, features, channels).
     """
-    flat = by_pair.flatten(3)
-    forces[atoms] += flat.sum(1)
+    forces[atoms] += by_pair.sum(1)
     # Empty places point behind the last atom, and their derivatives vanish.
     neighbours = shell.neighbours[atoms].clamp(max=len(forces) - 1).reshape(-1)
-    forces.index_add_(0, neighbours, flat.reshape(-1, *forces.shape[1:]), alpha=-1)
-    virials -= torch.einsum('njxf,ynj->xyf', flat, shell.vectors[:, atoms])
+    forces.index_add_(0, neighbours, by_pair.flatten(0, 1), alpha=-1)
+    by_vector = shell.vectors[:, atoms].reshape(3, -1) @ by_pair.flatten(0, 1).flatten(1)
+    virials -= by_vector.reshape(virials.shape).transpose(0, 1)
