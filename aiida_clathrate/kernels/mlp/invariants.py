@@ -32,18 +32,19 @@ class Invariants(nn.Module):
         self.register_buffer('order_of_component', torch.from_numpy(order), persistent=False)
         powers = (order[None, :] == np.arange(1, largest + 1)[:, None]).astype(np.float64)
         self.register_buffer('power_matrix', torch.from_numpy(powers), persistent=False)
-        self.triple = architecture.triple_products and largest > 0
+        largest = min(largest, TRIPLE_L)
+        # Below l = 2 no product of three has an invariant.
+        self.triple = architecture.triple_products and bool(couplings(largest))
         self.count = features_of_channel(architecture) - 1
         if not self.triple:
             return
-        self.largest = min(largest, TRIPLE_L)
-        components = (self.largest + 1) ** 2 - 1
+        components = (largest + 1) ** 2 - 1
         # Products of two components with first ≤ second, and what of them goes with each third component.
         first, second = np.triu_indices(components)
         number = np.zeros((components, components), dtype=np.int64)
         number[first, second] = number[second, first] = np.arange(len(first))
         rows, thirds, owner = [], [], []
-        for which, (one, two, three) in enumerate(couplings(self.largest)):
+        for which, (one, two, three) in enumerate(couplings(largest)):
             tensor = gaunt(one, two, three)
             for m in range(2 * three + 1):
                 row = np.zeros(len(first))
@@ -52,7 +53,7 @@ class Invariants(nn.Module):
                 thirds.append(three**2 + m)
                 owner.append(which)
         used = np.flatnonzero(np.any(rows, axis=0))
-        owners = (np.array(owner)[None] == np.arange(len(couplings(self.largest)))[:, None]).astype(np.float64)
+        owners = (np.array(owner)[None] == np.arange(len(couplings(largest)))[:, None]).astype(np.float64)
         for name, array in (
             ('first', first[used] + 1), ('second', second[used] + 1), ('thirds', np.array(thirds)),
             ('coupling', np.array(rows)[:, used]), ('owners', owners),
