@@ -35,7 +35,7 @@ def random_model(architecture=ARCHITECTURE, linear=True, network=True, seed=3):
     generator = torch.Generator().manual_seed(seed + 10)
     with torch.no_grad():
         for weight in [*model.network.parameters(), model.linear.coefficients, model.linear.middle]:
-            weight += 0.3 * torch.randn(weight.shape, generator=generator, dtype=torch.float64)
+            weight.add_(torch.randn(weight.shape, generator=generator, dtype=torch.float64), alpha=0.3)
         model.network.scale *= 0.7
         model.network.shift += 0.2
     model.has_linear, model.has_network = linear, network

@@ -154,7 +154,7 @@ class Checkpoint:
                 raise ValueError('it is of a training with other data, architecture or settings')
             arrays = tensors_from_bytes(content, NUMBERS)
             return restore(arrays, state, network, optimiser)
-        except (OSError, ValueError, LookupError, TypeError) as error:
+        except (OSError, ValueError, LookupError, TypeError, RuntimeError) as error:
             raise KernelError(
                 'ERROR_CHECKPOINT_REFUSED', f'the checkpoint cannot be used: {error}; start without the parent folder'
             ) from error

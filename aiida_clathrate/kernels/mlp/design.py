@@ -49,7 +49,7 @@ def design(linear: Linear, architecture: Architecture, batch: Batch) -> Design:
             continue
         found = linear.channels(sums[members], moments[:, members], element)
         energies[element] = (found.flatten(1) - linear.middle[element]).sum(0)
-        held = max(1, HELD // (3 * width * batch.angular.neighbours.shape[1]))
+        held = max(1, HELD // (3 * width * max(1, batch.angular.neighbours.shape[1])))
         for chunk in torch.split(members, held):
             own = radial_derivatives(linear.channels, radial, element, chunk)
             add_pairs(forces[element, :, :, :1], virials[element, :, :, :1], batch.radial, chunk, own)

@@ -17,6 +17,9 @@ from aiida_clathrate.kernels.mlp.training_settings import TrainingSettings
 
 Floats = NDArray[np.float64]
 
+#: Energies for each atom count in units of no less than the work of a typical force over this way [Å].
+LEAST_LENGTH = 1e-4
+
 
 @dataclass(frozen=True)
 class Scales:
@@ -43,15 +46,17 @@ class Scales:
         force = float(forces.double().square().mean().sqrt())
         if force == 0:
             raise ValueError('all forces are zero: nothing can be learnt from them')
-        energy = float(energies.std()) or 1e-3 * force
+        # The energies of a pair ±u differ by rounding alone, which is no scale.
+        energy = max(float(energies.std()), LEAST_LENGTH * force)
         virial = float(torch.stack(virials).double().std(0).square().mean().sqrt()) if len(virials) > 1 else 0.0
         return cls(energy, force, virial or force)
 
 
 def loss_of(found: Prediction, examples: Sequence[Example], scales: Scales, settings: TrainingSettings) -> Tensor:
     """Return the loss of a batch: weighted mean squares of errors in units of the scales."""
-    atoms = torch.tensor([each.atoms for each in examples], dtype=torch.float64)
-    energies = torch.tensor([each.energy for each in examples], dtype=torch.float64)
+    device = found.energies.device
+    atoms = torch.tensor([each.atoms for each in examples], dtype=torch.float64, device=device)
+    energies = torch.tensor([each.energy for each in examples], dtype=torch.float64, device=device)
     wrong = (found.energies - energies) / atoms / scales.energy
     forces = torch.cat([each.forces for each in examples])
     loss = settings.force_weight * ((found.forces - forces) / scales.force).square().mean()

@@ -14,6 +14,8 @@ Floats = NDArray[np.float64]
 
 #: Largest mean force on the atoms of a configuration [eV/Å]: a code that works with plane waves takes it out.
 NET_FORCE = 0.05
+#: Labels of the same positions may differ by this: energies [eV/atom] and force components [eV/Å].
+SAME_ENERGY, SAME_FORCE = 1e-6, 0.01
 #: How far an energy may be from what its own forces make likely, in median deviations of the whole set.
 OUTLIER = 30.0
 
@@ -61,7 +63,8 @@ class Frames:
         net = np.linalg.norm(self.forces.mean(axis=1), axis=1)
         if (net > NET_FORCE).any():
             raise LabelError(
-                f'{self._first(net > NET_FORCE)}: its forces do not add up to zero, {net.max():.3f} eV/Å an atom; '
+                f'{self._first(net > NET_FORCE)}: its forces do not add up to zero, '
+                f'{net[net > NET_FORCE][0]:.3f} eV/Å an atom; '
                 'compute it again or leave it out'
             )
         doubled = self._contradictions()
@@ -69,13 +72,13 @@ class Frames:
             raise LabelError(f'{self._first(doubled)}: another one has the same positions and other labels')
 
     def _contradictions(self) -> NDArray[np.bool_]:
-        """Return which configurations repeat another one with different labels."""
-        order = np.lexsort(self.positions.reshape(len(self.positions), -1)[:, :3].T)
-        same = (self.positions[order[1:]] == self.positions[order[:-1]]).all(axis=(1, 2))
-        differ = np.abs(self.energies[order[1:]] - self.energies[order[:-1]]) > 1e-6 * len(self.symbols)
-        wrong = np.zeros(len(self.positions), dtype=bool)
-        wrong[order[1:][same & differ]] = True
-        return wrong
+        """Return which configurations repeat an earlier one with different labels."""
+        earlier: dict[bytes, int] = {}
+        # A zero is added since −0 is another number to the last bit only.
+        first = [earlier.setdefault((each + 0.0).tobytes(), number) for number, each in enumerate(self.positions)]
+        energies = np.abs(self.energies - self.energies[first]) > SAME_ENERGY * len(self.symbols)
+        forces = (np.abs(self.forces - self.forces[first]) > SAME_FORCE).any(axis=(1, 2))
+        return np.asarray(energies | forces)
 
     def _first(self, wrong: NDArray[np.bool_]) -> str:
         """Return the name of the first of some configurations."""

@@ -36,7 +36,7 @@ class NetworkTraining:
     :param settings: loss, optimiser, end.
     :param training: configurations to learn from.
     :param validation: held out.
-    :param goes_on: whether the network has been trained before.
+    :param goes_on: whether the network has been trained before, on features that were shifted and scaled then.
     """
 
     def __init__(
@@ -46,7 +46,7 @@ class NetworkTraining:
         self.model, self.settings, self.training, self.validation = model, settings, training, validation
         self.scales = Scales.of(training)
         self.network = model.network.to(training[0].forces.dtype)
-        if not (goes_on and model.has_network):
+        if not goes_on:
             model.energy_scale = self.scales.force
             self._standardise()
         self.optimiser = torch.optim.AdamW(

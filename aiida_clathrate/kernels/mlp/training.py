@@ -21,7 +21,7 @@ from aiida_clathrate.kernels.mlp.fitting import Scales, errors_of, validation_lo
 from aiida_clathrate.kernels.mlp.frames import Frames
 from aiida_clathrate.kernels.mlp.linear_fit import centre, equations, solve
 from aiida_clathrate.kernels.mlp.model import Model
-from aiida_clathrate.kernels.mlp.network_training import HISTORY, NetworkTraining
+from aiida_clathrate.kernels.mlp.network_training import BATCH, HISTORY, NetworkTraining
 from aiida_clathrate.kernels.mlp.outcome import Trained, make_potential
 from aiida_clathrate.kernels.mlp.potential import Potential
 from aiida_clathrate.kernels.mlp.training_settings import TrainingSettings
@@ -30,8 +30,6 @@ from aiida_clathrate.kernels.torch_device import chosen_device, limited_threads
 Floats = NDArray[np.float64]
 #: Of a potential without a network.
 NO_EPOCHS = {'epochs': 0, 'best_epoch': 0, 'stopped': 'closed form'}
-#: Configurations in a batch where nothing is trained.
-BATCH = 8
 logger = logging.getLogger(__name__)
 
 
@@ -93,9 +91,12 @@ class Training:
         if not sum(map(len, training)) or not sum(map(len, validation)):
             raise ValueError('training and validation: need at least one configuration in each')
         self.species = tuple(sorted({symbol for frames in training for symbol in frames.symbols}))
+        self.baseline = None if baseline is None else Baseline(baseline)
         if previous is not None:
             self._check_previous(previous)
-        self.baseline = None if baseline is None else Baseline(baseline)
+        for frames in (*training, *validation):
+            if self.baseline is not None:
+                self.baseline.check(frames.symbols, frames.cell)
         self.device = chosen_device(settings.device)
         if previous is None:
             self.references = reference_energies(training, self.species, self.baseline)
@@ -104,16 +105,25 @@ class Training:
         else:
             self.references = np.array(previous.weights['reference'], dtype=np.float64)
             self.model = Model.from_arrays(architecture, len(self.species), previous.weights)
+        # The network is left out until it is trained.
+        self.goes_on, self.model.has_network = self.model.has_network, False
+        if previous is not None and not self.goes_on:
+            self.model.network.initialise(torch.Generator().manual_seed(settings.seed + 1))
         self.model.to(self.device)
         self.training, self.validation = (self._examples(sets, torch.float64) for sets in self.frames)
         self.scales = Scales.of(self.training)
         self.candidates: dict[str, dict[str, float]] = {}
 
     def _check_previous(self, previous: Potential) -> None:
+        if self.settings.model == 'linear':
+            raise ValueError('previous: a linear part is fitted in closed form and starts from nothing; leave it out')
         if previous.architecture != self.architecture:
             raise ValueError('previous: the potential has another architecture; give that one, or start afresh')
         if not set(self.species) <= set(previous.species):
             raise ValueError(f'previous: knows {", ".join(previous.species)}, not {", ".join(self.species)}')
+        before = None if previous.baseline is None else Baseline(previous.baseline).digest()
+        if before != (None if self.baseline is None else self.baseline.digest()):
+            raise ValueError('previous: the potential has another harmonic baseline; give that one, or start afresh')
         self.species = previous.species
 
     def _examples(self, sets: Sequence[Frames], dtype: torch.dtype) -> list[Example]:
@@ -122,20 +132,22 @@ class Training:
 
     def run(self, checkpoint: Path | None, clock: Clock) -> Trained:
         """Fit the linear part, train the network for the rest, and keep what does best on the validation set."""
-        self._fit_linear()
+        if self.previous is None:
+            self._fit_linear()
+        if self.model.has_linear:
+            self._note('linear')
         progress = None
         if self.settings.model != 'linear':
-            network = NetworkTraining(self.model, self.settings, *self._left(), self.previous is not None)
+            network = NetworkTraining(self.model, self.settings, *self._left(), self.goes_on)
             progress = network.to_end(None if checkpoint is None else Checkpoint(checkpoint, self.identity()), clock)
         return self._outcome(progress, clock)
 
     def _fit_linear(self) -> None:
-        """Fit the linear part to energies, forces and virials; what a previous potential has stays as it is."""
+        """Fit the linear part to energies, forces and virials, unless a network alone is asked for."""
         linear = self.model.linear
         with torch.no_grad():
-            if self.previous is None:
-                centre(linear, self.architecture, [each.batch for each in self.training])
-            if self.settings.model == 'network' or self.previous is not None:
+            centre(linear, self.architecture, [each.batch for each in self.training])
+            if self.settings.model == 'network':
                 return
             made = [
                 equations(linear, self.architecture, chosen, self.scales, self.settings)
@@ -146,7 +158,6 @@ class Training:
             self.model.has_linear = bool(linear.coefficients.any())
         self.references = self.references + found.constants
         self.training, self.validation = (self._examples(sets, torch.float64) for sets in self.frames)
-        self._note('linear')
 
     def _note(self, name: str) -> float:
         """Note how a model does on the validation set, and return its loss."""
@@ -163,8 +174,6 @@ class Training:
     def _left(self) -> tuple[list[Example], list[Example]]:
         """Return what the linear part leaves to the network, in the precision of the network."""
         dtype = torch.float64 if self.settings.precision == 'double' else torch.float32
-        network = self.model.has_network
-        self.model.has_network = False
         found = []
         for sets, chosen in zip(self.frames, (self.training, self.validation), strict=True):
             errors = errors_of(self.model, chosen, BATCH)
@@ -181,7 +190,6 @@ class Training:
                     )
                 ]
             )
-        self.model.has_network = network
         return found[0], found[1]
 
     def identity(self) -> dict[str, object]:

@@ -37,7 +37,10 @@ def test_radial():
     for atom, (species, distances, _) in enumerate(neighbours_of(configuration, ORDERS.radial_cutoff)):
         for number in (0, 1):
             own = distances[species == number]
-            terms = chebyshev.chebvander(2 * own / ORDERS.radial_cutoff - 1, 12) * window(own, ORDERS.radial_cutoff)[:, None]
+            terms = (
+                chebyshev.chebvander(2 * own / ORDERS.radial_cutoff - 1, 12)
+                * window(own, ORDERS.radial_cutoff)[:, None]
+            )
             np.testing.assert_allclose(found[atom, 13 * number : 13 * (number + 1)], terms.sum(0), atol=1e-11)
 
 

@@ -64,7 +64,9 @@ def test_translation():
     """The crystal may be moved as a whole."""
     configurations = displaced()
     for one, other in zip(
-        BASELINE(configurations, SUPERCELL.cell), BASELINE(configurations + [3.0, -1.0, 0.2], SUPERCELL.cell), strict=True
+        BASELINE(configurations, SUPERCELL.cell),
+        BASELINE(configurations + [3.0, -1.0, 0.2], SUPERCELL.cell),
+        strict=True,
     ):
         np.testing.assert_allclose(one, other, atol=1e-10)
 

@@ -49,7 +49,9 @@ def check_derivatives(model, configuration=CONFIGURATION, cell=CELL, numbers=NUM
             strain = np.eye(3)
             strain[index] += sign * step
             ends.append(evaluate(model, configuration @ strain, cell @ strain, numbers)[0])
-        assert virial[index] == pytest.approx(-(ends[0] - ends[1]) / (2 * step), abs=3e-6 * max(np.abs(virial).max(), 1))
+        assert virial[index] == pytest.approx(
+            -(ends[0] - ends[1]) / (2 * step), abs=3e-6 * max(np.abs(virial).max(), 1)
+        )
 
 
 def test_derivatives(model):
