@@ -5,6 +5,7 @@ import os
 import runpy
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -136,6 +137,31 @@ def test_sscha_inputs(harmonic, monkeypatch):
     calculator = builder_of('sscha_calculator.py', harmonic, monkeypatch)
     assert calculator.populations.get_list()[-1] == calculator.hessian_configurations == 40000
     assert calculator.hessian.parameters['device'] == 'cuda'
+
+
+def test_potential_inputs(harmonic, monkeypatch):
+    """The inputs of the how-to of the potential are complete: trained alone, in the SSCHA, and a model in its place."""
+    trained = builder_of('sscha_potential.py', harmonic, monkeypatch)
+    assert trained.potential.train.parameters['training'] == {'epochs': 300}
+    assert trained.potential.largest_force_error == 50.0
+    assert 'calculator' not in trained.potential._inputs(prune=True)
+    model = builder_of('sscha_foundation.py', harmonic, monkeypatch)
+    assert model.potential.calculator.code.label == 'mace'
+    assert not {'train', 'evaluate'} & set(model.potential._inputs(prune=True))
+
+
+def test_training_inputs(harmonic, monkeypatch):
+    """A potential is trained on an ensemble with forces."""
+    import numpy as np
+
+    from aiida_clathrate.data.force_ensemble import ForceEnsembleData
+    from aiida_clathrate.kernels.sscha.sampling import sample
+
+    population = sample(harmonic.to_kernel(), 300.0, 4, seed=1)
+    computed = replace(population, energies=np.zeros(4), forces=np.zeros_like(population.displacements), source='none')
+    builder = builder_of('train_potential.py', ForceEnsembleData.from_kernel(computed).store(), monkeypatch)
+    assert list(builder.ensembles) == ['population_1']
+    assert builder.validation_fraction == 0.2
 
 
 def test_sscha_restart(harmonic, monkeypatch):

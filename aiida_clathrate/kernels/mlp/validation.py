@@ -110,7 +110,7 @@ def parity(labels: Numbers, predicted: Numbers, symbols: Sequence[str]) -> Parit
 
 
 @dataclass(frozen=True)
-class Mean:
+class SampleMean:
     """A mean over independent configurations.
 
     :param value: the mean.
@@ -121,7 +121,7 @@ class Mean:
     error: float | None
 
 
-def mean(samples: Floats) -> Mean:
+def mean(samples: Floats) -> SampleMean:
     """Return the mean of independent samples and its standard deviation, σ/√n with the unbiased estimate of σ².
 
     :raises ValueError: without samples.
@@ -130,7 +130,7 @@ def mean(samples: Floats) -> Mean:
     if not count:
         raise ValueError('samples: the mean of nothing is not known')
     error = float(np.std(samples, ddof=1) / np.sqrt(count)) if count > 1 else None
-    return Mean(float(np.mean(samples)), error)
+    return SampleMean(float(np.mean(samples)), error)
 
 
 def force_errors(labels: Floats, predicted: Floats) -> Floats:
