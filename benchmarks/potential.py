@@ -49,6 +49,9 @@ from aiida_clathrate.kernels.mlp.validation import rank_correlation
 
 THREADS = click.option('--threads', type=click.IntRange(min=1), default=2, show_default=True, help='Of each task.')
 PRESET = click.option('--preset', default='fast', show_default=True, help='Orders of the descriptors.')
+MODEL = click.option(
+    '--model', default='auto', show_default=True, help='Linear, network, both, or the better of linear and both.'
+)
 SEED = click.option('--seed', type=int, default=0, show_default=True)
 ENSEMBLE = click.option('--ensemble', 'file', type=click.Path(path_type=Path, exists=True), required=True)
 #: Share of a training set that decides when to stop.
@@ -133,18 +136,21 @@ def main() -> None:
 @click.option('--element', 'elements', multiple=True, default=tuple(PUBLISHED), help='All if left out.')
 @click.option('--minutes', type=float, default=14.0, show_default=True, help='Of each training.')
 @PRESET
+@MODEL
 @THREADS
 @SEED
-def accuracy(folder: Path, elements: tuple[str, ...], minutes: float, preset: str, threads: int, seed: int) -> None:
+def accuracy(
+    folder: Path, elements: tuple[str, ...], minutes: float, preset: str, model: str, threads: int, seed: int
+) -> None:
     """Train on the sets of mlearn, one set of hyper-parameters for all, beside the published errors."""
     use(threads)
     console = Console()
     table = table_of('Errors on the test sets of mlearn; E in meV/atom, F in meV/Å', 'set', 'potential', *ERRORS)
     for element in elements:
         split = mlearn(folder, element, VALIDATION, seed)
-        settings = {'threads': threads, 'seed': seed}
+        settings = {'model': model, 'threads': threads, 'seed': seed}
         numbers = alone(learn, split, {'preset': preset}, settings, 60 * minutes)
-        table.add_row(element, f'ours, {preset}, {numbers["epochs"]} epochs', *cells(numbers))
+        table.add_row(element, numbers['name'], *cells(numbers))
         for name, (energy, force) in PUBLISHED[element].items():
             table.add_row('', f'{name}, published', f'{energy:.2f}', '', f'{1e3 * force:.0f}', '', '', '')
     console.print(table)
@@ -157,11 +163,12 @@ def accuracy(folder: Path, elements: tuple[str, ...], minutes: float, preset: st
 @click.option('--minutes', multiple=True, type=float, default=(3.0, 10.0), show_default=True, help='With 90 labels.')
 @click.option('--curve-minutes', type=float, default=3.0, show_default=True, help='For each number of labels.')
 @PRESET
+@MODEL
 @THREADS
 @SEED
 def ensembles(
-    file: Path, labels: tuple[int, ...], minutes: tuple[float, ...], curve_minutes: float, preset: str, threads: int,
-    seed: int,
+    file: Path, labels: tuple[int, ...], minutes: tuple[float, ...], curve_minutes: float, preset: str, model: str,
+    threads: int, seed: int,
 ) -> None:  # fmt: skip
     """Train on members of an SSCHA ensemble of graphite: errors against time and against labels."""
     use(threads)
@@ -174,9 +181,9 @@ def ensembles(
         for number, limits in ((90, minutes), *((number, (curve_minutes,)) for number in labels)):
             split = split_pairs(ensemble, order, number, held_out(number))
             for limit in limits:
-                settings = {'threads': threads, 'seed': seed}
+                settings = {'model': model, 'threads': threads, 'seed': seed}
                 numbers = alone(learn, split, {'preset': preset}, settings, 60 * limit)
-                table.add_row(str(number), f'ours, {preset}, {numbers["epochs"]} epochs', *cells(numbers))
+                table.add_row(str(number), numbers['name'], *cells(numbers))
             if peers():
                 numbers = polynomial(Path(folder), split)
                 table.add_row('', f'{numbers["version"]}, {numbers["coefficients"]} coefficients', *cells(numbers))
@@ -259,14 +266,16 @@ def bound(name: str, numbers: Numbers, able: Numbers, threads: int) -> str:
 @click.option('--minutes', type=float, default=3.0, show_default=True, help='Of each training.')
 @click.option('--plot', type=click.Path(path_type=Path, dir_okay=False), help='Write the calibration there, as PNG.')
 @PRESET
+@MODEL
 @THREADS
 @SEED
 def uncertainty(
-    file: Path | None, labels: int, minutes: float, plot: Path | None, preset: str, threads: int, seed: int
+    file: Path | None, labels: int, minutes: float, plot: Path | None, preset: str, model: str, threads: int, seed: int
 ) -> None:
     """Train on cold configurations, and compare expected with true errors of hot ones."""
     use(threads)
     console = Console()
+    settings = {'model': model, 'threads': threads, 'seed': seed}
     sets = {'KRbB6C6, from 300 to 1200 K': heated(labels, seed)}
     if file is not None:
         ensemble = graphite(file)
@@ -277,7 +286,7 @@ def uncertainty(
     table = table_of('Expected errors of the forces of configurations; 20 % are flagged', *names)
     figure, axes = new_figure(4.5 * len(sets), 4.0, columns=len(sets))
     for axis, (name, split) in zip(axes, sets.items(), strict=True):
-        numbers = alone(learn, split, {'preset': preset}, {'threads': threads, 'seed': seed}, 60 * minutes)
+        numbers = alone(learn, split, {'preset': preset}, settings, 60 * minutes)
         true, expected = numbers['errors'], numbers['deviations']
         rank = rank_correlation(true, expected)
         ratio = float(np.sqrt(np.mean(true**2) / np.mean(expected**2)))

@@ -22,9 +22,10 @@ from aiida_clathrate.kernels.io import Scalars
 from aiida_clathrate.kernels.mlp.architecture import Architecture
 from aiida_clathrate.kernels.mlp.evaluator import PotentialEvaluator
 from aiida_clathrate.kernels.mlp.frames import Frames
+from aiida_clathrate.kernels.mlp.network_training import HISTORY
 from aiida_clathrate.kernels.mlp.outcome import Trained
 from aiida_clathrate.kernels.mlp.potential import Potential
-from aiida_clathrate.kernels.mlp.training import HISTORY, train
+from aiida_clathrate.kernels.mlp.training import train
 from aiida_clathrate.kernels.mlp.training_settings import TrainingSettings
 from aiida_clathrate.kernels.mlp.validation import force_errors
 
@@ -44,8 +45,6 @@ TRIAL = 2
 def use(threads: int) -> None:
     """Let processes that are started from now on have so many threads, which sleep while they wait."""
     os.environ |= dict.fromkeys(THREAD_VARIABLES, str(threads)) | {'OMP_WAIT_POLICY': 'PASSIVE'}
-    # The profiler of torch would tell when it starts and stops.
-    os.environ['KINETO_LOG_LEVEL'] = '5'
 
 
 def ask(folder: Path, task: str, data: dict[str, Any]) -> Numbers:
@@ -64,10 +63,10 @@ def learn(split: Split, architecture: Scalars, settings: Scalars, limit: float |
     :param limit: as many epochs as fit into this time of the processor, for each thread; the learning rate comes down
         with the last one [s]. The epochs of the settings if left out.
     :returns: fields of ``Errors``; ``errors``, of the forces of each configuration of the test, and ``deviations``,
-        what the potential expected [eV/Å]; ``epochs``, ``record`` of the potential, and times of the training.
+        what the potential expected [eV/Å]; ``name`` and ``record`` of the potential, and times of the training.
     """
     orders, chosen = Architecture.from_scalars(architecture), TrainingSettings.from_scalars(settings)
-    if limit is not None:
+    if limit is not None and chosen.model != 'linear':
         trial, times = timed(lambda: fit(split, orders, replace(chosen, epochs=TRIAL)), 1)
         share = float(trial.history[-1, HISTORY.index('seconds')]) / times['wall']
         spent = times['processor'] / chosen.threads
@@ -77,7 +76,12 @@ def learn(split: Split, architecture: Scalars, settings: Scalars, limit: float |
     judged = [judge(potential, frames, chosen.threads) for frames in split.test]
     found = {name: np.concatenate([each[name] for each in judged]) for name in ('errors', 'deviations')}
     summary = asdict(errors([each['differences'] for each in judged]))
-    return times | summary | found | {'record': dict(potential.record), 'epochs': potential.record['epochs']}
+    return times | summary | found | {'record': dict(potential.record), 'name': name_of(potential)}
+
+
+def name_of(potential: Potential) -> str:
+    """Return what a table calls a potential."""
+    return f'ours, {potential.record["model"]}, {potential.record["epochs"]} epochs'
 
 
 def fit(split: Split, architecture: Architecture, settings: TrainingSettings) -> Trained:
@@ -142,7 +146,7 @@ def counted(function: Callable[[], Any], atoms: int) -> Numbers:
         function()
     with Traffic() as traffic:
         function()
-    with torch.profiler.profile(activities=[torch.profiler.ProfilerActivity.CPU]) as profile:
+    with torch.autograd.profiler.profile(use_kineto=False) as profile:
         function()
     times: Counter[str] = Counter()
     for event in profile.key_averages():
