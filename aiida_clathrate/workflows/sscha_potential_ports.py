@@ -7,7 +7,10 @@ from functools import partial
 from aiida import orm
 from aiida.plugins import WorkflowFactory
 
+from aiida_clathrate.calculations.evaluate_potential import problem_of
+from aiida_clathrate.data.dynamical_matrix import DynamicalMatrixData
 from aiida_clathrate.data.potential import PotentialData
+from aiida_clathrate.kernels.fourier import restrict
 from aiida_clathrate.workflows.forces_ports import EvaluateCalculation, check_job
 from aiida_clathrate.workflows.port_values import check_populations, define_value, even, not_negative
 from aiida_clathrate.workflows.potential_ports import check_baseline, check_evaluation
@@ -50,7 +53,8 @@ def define_potential(spec):
            'limits, and give the bias of the free energy. 0: it is not known.')  # fmt: skip
     number(f'{NAMESPACE}.harmonic_baseline', orm.Bool, False, None,
            'Whether the potential is trained on what is beyond the auxiliary matrices of the last population from '
-           'first principles.')  # fmt: skip
+           'first principles. These matrices are not invariant under rotations, the potential is: it may not be able '
+           'to learn what they leave.')  # fmt: skip
     spec.inputs[NAMESPACE].validator = check_potential
 
 
@@ -111,19 +115,12 @@ def check_crystal(inputs):
 
 
 def check_start(inputs, given):
-    """Refuse a potential that does not know the crystal, or has the baseline of another supercell."""
+    """Refuse a potential that does not know the crystal, or has the baseline of another one."""
     if 'start' not in given:
         return None
-    held, symbols = given['start'].base.attributes, inputs['dynamical_matrices'].base.attributes.get('symbols')
-    if missing := sorted(set(symbols) - set(held.get('species'))):
-        return (
-            f'{NAMESPACE}.start: knows {", ".join(held.get("species"))}, the crystal has {", ".join(missing)} too; '
-            'give a potential for all of them'
-        )
-    mesh, supercell = held.get('mesh'), inputs['supercell'].get_list()
-    if mesh not in (None, supercell):
-        return f'{NAMESPACE}.start: its baseline is of the supercell {mesh}, not {supercell}; give one of that'
-    return None
+    coarse = restrict(inputs['dynamical_matrices'].to_kernel(), tuple(inputs['supercell']))
+    problem = problem_of(given['start'], DynamicalMatrixData.from_kernel(coarse))
+    return problem and f'{NAMESPACE}.start: {problem.removeprefix("potential: ")}'
 
 
 def check_ensembles(inputs, given):

@@ -9,6 +9,7 @@ from aiida import orm
 from aiida_clathrate.data.force_ensemble import ForceEnsembleData
 from aiida_clathrate.data.potential import PotentialData
 from aiida_clathrate.workflows.earlier_calls import calls_of, outputs_of, refuse_running
+from aiida_clathrate.workflows.finished_forces import input_nodes
 from aiida_clathrate.workflows.potential_schedule import next_label, number_of
 
 LABELLED_FORCES = 'aiida.workflows:clathrate.labelled_forces'
@@ -44,7 +45,7 @@ def trained(earlier):
     """
     if 'potential' not in earlier.inputs:
         return None
-    given, calls = dict(earlier.inputs.potential), calls_of(earlier)
+    given, calls = below(input_nodes(earlier), 'potential'), calls_of(earlier)
     inner = [calls_of(node) for node in calls.values() if node.process_type == LABELLED_FORCES]
     labels = last_labels(calls, inner)
     refuse_running(labels)
@@ -54,15 +55,24 @@ def trained(earlier):
     accurate = [node for node in trainings if node.is_finished_ok]
     numbers = {number_of(label, 'training'): node for label, node in calls.items() if node in trainings}
     first = min((number for number, node in numbers.items() if node in accurate), default=None)
-    source = dict(trainings[-1].inputs) if trainings else given
+    source = input_nodes(trainings[-1]) if trainings else given
     return Trained(
-        before=0 if {'start', 'calculator'} & set(given) else first,
+        before=0 if {'start', 'calculator__code'} & set(given) else first,
         start=accurate[-1].outputs.potential if accurate else given.get('start'),
-        ensembles=with_labels(dict(source.get('ensembles', {})), inner),
+        ensembles=with_labels(below(source, 'ensembles'), inner),
         baseline=source['baseline'].value if 'baseline' in source else None,
         taken=max(numbers, default=0),
         labels=labels,
     )
+
+
+def below(nodes, namespace):
+    """Return the inputs of a namespace by their labels in it.
+
+    :param nodes: by label, with ``__`` between namespaces.
+    """
+    start = f'{namespace}__'
+    return {label.removeprefix(start): node for label, node in nodes.items() if label.startswith(start)}
 
 
 def is_potential(process):

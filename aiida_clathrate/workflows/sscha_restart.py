@@ -96,8 +96,9 @@ def continuation(earlier):
     while 'matrices' in outputs_of(calls.get(f'population_{last + 1}_minimisation')):
         last += 1
     minimisation = calls.get(f'population_{last}_minimisation')
-    begun = {'hessian_sampling', f'check_{last}_selection'} & set(calls)
-    if minimisation is not None and (begun or earlier.is_finished_ok):
+    # After a check that failed the potential is trained again, and another population is drawn.
+    checked = f'check_{last}_selection' in calls and known.taken < last
+    if minimisation is not None and (checked or 'hessian_sampling' in calls or earlier.is_finished_ok):
         forces = calls.get('hessian_forces') if known is None else known.labels
         refuse_running(forces)
         return Continuation(last, minimisation.inputs.ensemble, forces=forces, converged=True, potential=known)
