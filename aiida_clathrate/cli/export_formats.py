@@ -97,6 +97,13 @@ def extxyz(node: Any, path: Path, settings: Settings) -> Contents:
     return {path: write_extxyz(node.to_kernel())}
 
 
+def potential_files(node: Any, path: Path, settings: Settings) -> Contents:
+    """Return the files of a potential in a folder."""
+    from aiida_clathrate.kernels.mlp.potential_files import to_bytes
+
+    return {path / name: content for name, content in to_bytes(node.to_kernel()).items()}
+
+
 def columns(node: Any, path: Path, settings: Settings) -> Contents:
     """Return plain columns, one for each broadening."""
     from aiida_clathrate.kernels.files.alpha2f_tables import write_columns
@@ -132,6 +139,7 @@ FORMATS: dict[str, dict[str, Callable[[Any, Path, Settings], Contents]]] = {
     'DynamicalMatrixData': {'qe': dyn_files, 'sscha': sscha_files, 'phonopy': phonopy_files},
     'ElectronPhononData': {'qe': elph_files},
     'ForceEnsembleData': {'sscha': ensemble_arrays, 'sscha-text': ensemble_texts, 'extxyz': extxyz},
+    'PotentialData': {'potential': potential_files},
     'SpectralFunctionData': {'columns': columns, 'epw': epw},
     'SuperconductivityData': {'json': attributes},
 }

@@ -34,6 +34,10 @@ Examples:
   aiida-clathrate import ensemble sscha-run/data --population 2 --temperature 300 --pressure 15
   aiida-clathrate import ensemble labelled.xyz --matrices 123 --temperature 300 --source vasp
 """
+POTENTIAL_EXAMPLE = """\b
+Example:
+  aiida-clathrate import potential folder
+"""
 EXPORT_EPILOG = """\b
 Formats:
   dynamical matrices         qe (PATH0, PATH1 …, as ph.x), sscha (PATH1 …, as python-sscha),
@@ -43,6 +47,7 @@ Formats:
   superconductivity          json (PATH is a file)
   ensemble of forces         sscha, sscha-text (PATH is a folder, python-sscha's data_dir),
                              extxyz (PATH is a file)
+  potential                  potential (PATH is a folder)
 
 \b
 Examples:
@@ -50,6 +55,7 @@ Examples:
   aiida-clathrate export 123 folder --format phonopy
   aiida-clathrate export 456 alpha2f.a2f --format epw --force
   aiida-clathrate export 789 sscha-run/data --format sscha --population 2
+  aiida-clathrate export 321 folder
 """
 LEVELS = click.Choice(['harmonic', 'sscha', 'hessian'])
 
@@ -74,7 +80,10 @@ def crystal_options(level: str | None) -> Any:
     return decorate
 
 
-@click.group('import', epilog='\n'.join((MATRIX_EXAMPLE, COUPLING_EXAMPLE, SPECTRAL_EXAMPLE, ENSEMBLE_EXAMPLE)))
+@click.group(
+    'import',
+    epilog='\n'.join((MATRIX_EXAMPLE, COUPLING_EXAMPLE, SPECTRAL_EXAMPLE, ENSEMBLE_EXAMPLE, POTENTIAL_EXAMPLE)),
+)
 def cmd_import():
     """Store files of another program as a node."""
 
@@ -194,11 +203,31 @@ def cmd_import_ensemble(path, temperature, population, matrices, pressure, sourc
         echo.echo_critical(f'import ensemble: {error}')
 
 
+@cmd_import.command('potential', epilog=POTENTIAL_EXAMPLE)
+@click.argument('folder', type=click.Path(exists=True, file_okay=False, path_type=Path))
+@decorators.with_dbenv()
+def cmd_import_potential(folder):
+    """Store a trained potential that somebody has exported.
+
+    FOLDER holds potential.json and potential.safetensors. All that they hold is checked; nothing in them is executed.
+    """
+    from aiida_clathrate.data.potential import PotentialData
+    from aiida_clathrate.kernels.mlp.potential_files import load
+
+    try:
+        store(PotentialData.from_kernel(load(folder)))
+    except (OSError, ValueError) as error:
+        echo.echo_critical(f'import potential: {error}')
+
+
 @click.command('export', epilog=EXPORT_EPILOG)
 @arguments.NODE('node')
 @click.argument('path', type=click.Path(path_type=Path))
 @click.option(
-    '--format', 'kind', type=click.Choice(sorted({kind for kinds in FORMATS.values() for kind in kinds})), required=True
+    '--format',
+    'kind',
+    type=click.Choice(sorted({kind for kinds in FORMATS.values() for kind in kinds})),
+    help='May be left out where NODE has only one.',
 )
 @click.option('--units', type=click.Choice(UNITS), default='meV', show_default=True, help='Unit of ω of `columns`.')
 @click.option(
@@ -211,6 +240,9 @@ def cmd_export(node, path, kind, units, population, force):
     known = FORMATS.get(type(node).__name__)
     if known is None:
         raise click.UsageError(f'node {node.pk} is a {type(node).__name__}, which has no export of ours')
+    if kind is None and len(known) > 1:
+        raise click.UsageError(f'--format: a {type(node).__name__} can be exported as {", ".join(known)}; say which')
+    kind = kind or next(iter(known))
     if kind not in known:
         raise click.UsageError(f'a {type(node).__name__} can be exported as {", ".join(known)}, not as {kind}')
     try:
@@ -236,7 +268,9 @@ def store(node: orm.Data) -> None:
     node.store()
     attributes = node.base.attributes
     parts = [str(value) for key in ('formula', 'level') if (value := attributes.get(key, None)) is not None]
-    if attributes.get('mesh', None):
+    if attributes.get('species', None):
+        parts = [', '.join(attributes.get('species')), f'{attributes.get("number_of_weights"):,} weights']
+    elif attributes.get('mesh', None):
         parts.append(f'q mesh {"×".join(str(division) for division in attributes.get("mesh"))}')
     if attributes.get('number', None):
         parts.append(f'{attributes.get("number")} configurations')

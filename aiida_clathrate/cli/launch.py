@@ -14,14 +14,17 @@ from aiida_clathrate.cli.launch_options import (
     anharmonic_options,
     crystal_options,
 )
+from aiida_clathrate.cli.launch_potential import cmd_evaluate_potential, cmd_train
 from aiida_clathrate.cli.launch_sscha import cmd_sscha, set_numbers
+from aiida_clathrate.cli.potential_options import PotentialOptions, potential_options
 from aiida_clathrate.cli.submission import code, launch, load_structure, read_overrides, resources, submit_builder
 
 GROUP_EXAMPLE = """\b
 Examples:
   aiida-clathrate launch critical-temperature KRbB6C6 --pressure 15 --protocol fast
   aiida-clathrate launch relax-phonon 123 --qpoints 2 2 2 --kpoints 8 8 8 --kpoints-dense 16 16 16
-  aiida-clathrate launch sscha 456 --supercell 2 2 2 --temperature 300
+  aiida-clathrate launch sscha 456 --supercell 2 2 2 --temperature 300 --potential
+  aiida-clathrate launch train 789 --architecture paper
 """
 
 
@@ -30,7 +33,8 @@ def cmd_launch():
     """Submit a work chain or calculation to the daemon."""
 
 
-cmd_launch.add_command(cmd_sscha)
+for command in (cmd_sscha, cmd_train, cmd_evaluate_potential):
+    cmd_launch.add_command(command)
 
 
 @cmd_launch.command(
@@ -62,6 +66,7 @@ def cmd_relax_phonon(insulator, **arguments):
 @click.option('--mu-star', 'mu_stars', **MU_STAR)
 @SMEARING()
 @anharmonic_options
+@potential_options
 @decorators.with_dbenv()
 def cmd_critical_temperature(**arguments):
     """Relax STRUCTURE, calculate its phonons and their coupling, α²F and T_c; with --sscha also anharmonic ones."""
@@ -121,14 +126,17 @@ def critical_temperature_builder(
         'populations': populations, 'hessian_configurations': hessian_configurations, 'seed': seed,
         'reference': reference,
     }  # fmt: skip
+    potential = PotentialOptions.taken_from(arguments)
     options = {'temperature': temperature, 'calculator': calculator, 'anharmonic-modes': anharmonic_modes} | numbers
-    if sscha is None and (alone := [name for name, value in options.items() if value is not None]):
-        raise ValueError(
-            f'--{alone[0].replace("_", "-")}: belongs to an anharmonic run; add for instance --sscha 2 2 2'
-        )
+    alone = [f'--{name.replace("_", "-")}' for name, value in options.items() if value is not None] + potential.given()
+    if sscha is None and alone:
+        raise ValueError(f'{alone[0]}: belongs to an anharmonic run; add for instance --sscha 2 2 2')
     if sscha is not None and temperature is None:
         raise ValueError('--temperature: missing; an anharmonic run needs it, for instance --temperature 300')
     forces = {'calculator_code': code(calculator)} if calculator else {}
+    values = potential.values()
+    if values is not None:
+        forces['potential'] = values
     builder = WorkflowFactory('clathrate.critical_temperature').get_builder_from_protocol(
         python_code=code(python),
         eliashberg=parameters(mu_stars, smearing),
@@ -136,7 +144,7 @@ def critical_temperature_builder(
         **builder_arguments(**arguments),
     )
     if sscha is not None:
-        set_numbers(builder.sscha, arguments['max_concurrent'], **numbers)
+        set_numbers(builder.sscha, None if values is None else potential, arguments['max_concurrent'], **numbers)
     if anharmonic_modes is not None:
         builder.anharmonic_modes = anharmonic_modes
     return builder

@@ -17,17 +17,19 @@ from aiida_clathrate.cli.launch_options import (
     population_options,
     resource_options,
 )
+from aiida_clathrate.cli.potential_options import PORTS, PotentialOptions, potential_options, set_value
 from aiida_clathrate.cli.submission import code, launch, read_overrides, resources
 
 EXAMPLE = """\b
 Examples:
   aiida-clathrate launch sscha 123 --supercell 2 2 2 --temperature 300 --populations 100,200,400
   aiida-clathrate launch sscha 123 --supercell 2 2 2 --temperature 0 --calculator mace@localhost --protocol stringent
+  aiida-clathrate launch sscha 123 --supercell 2 2 2 --temperature 300 --populations 40,80 --potential
   aiida-clathrate launch sscha --restart 456
 """
 NUMBERS = ('populations', 'hessian_configurations', 'seed', 'reference', 'max_concurrent')
 #: What may be other than in the run that is gone on with: nothing that the forces depend on.
-RESTARTABLE = {'restart', 'processes', 'walltime', *NUMBERS}
+RESTARTABLE = {'restart', 'processes', 'walltime', 'potential_cores', *NUMBERS, *PORTS}
 
 
 @click.command('sscha', epilog=EXAMPLE)
@@ -43,6 +45,7 @@ RESTARTABLE = {'restart', 'processes', 'walltime', *NUMBERS}
 @PYTHON()
 @PROTOCOL()
 @population_options
+@potential_options
 @click.option('--kpoints', **MESH, help='k mesh of the supercell, instead of the distance of the protocol.')
 @PSEUDO_FAMILY()
 @OVERRIDES()
@@ -52,7 +55,7 @@ RESTARTABLE = {'restart', 'processes', 'walltime', *NUMBERS}
     '--restart',
     type=types.ProcessParamType(),
     help='Go on from the last population of this SschaWorkChain, finished or not, with its inputs; only numbers of '
-    'configurations, seed, reference and resources may be others.',
+    'configurations, limits of a potential, seed, reference and resources may be others.',
 )
 @click.pass_context
 @decorators.with_dbenv()
@@ -91,6 +94,8 @@ def new_builder(
     check_source(calculator, pw=pw, kpoints=kpoints, pseudo_family=pseudo_family, pools=pools)
     if variable_cell != (pressure is not None):
         raise ValueError('--variable-cell and --pressure: a cell that varies goes to a pressure; give both or neither')
+    potential = PotentialOptions.taken_from(numbers)
+    values = potential.values()
     forces = {'calculator_code': code(calculator)} if calculator else {'pw_code': code(pw or 'pw@localhost')}
     builder = WorkflowFactory('clathrate.sscha').get_builder_from_protocol(
         python_code=code(python),
@@ -105,9 +110,10 @@ def new_builder(
         kpoints=kpoints,
         pseudo_family=pseudo_family,
         pools=pools,
+        potential=values,
         **forces,
     )
-    set_numbers(builder, **numbers)
+    set_numbers(builder, None if values is None else potential, **numbers)
     return builder
 
 
@@ -140,21 +146,24 @@ def restarted_builder(earlier, given, **arguments):
     for name, option in {'processes': 'resources', 'walltime': 'max_wallclock_seconds'}.items():
         if name in given:
             job.metadata.options[option] = wanted[option]
-    set_numbers(builder, **{name: arguments[name] for name in NUMBERS})
+    potential, has_one = PotentialOptions.taken_from(arguments), 'potential' in earlier.inputs
+    if potential.given() and not has_one:
+        raise ValueError(f'{potential.given()[0]}: run {earlier.pk} has no potential; leave it out')
+    set_numbers(builder, potential if has_one else None, **{name: arguments[name] for name in NUMBERS})
     return builder
 
 
-def set_numbers(builder, max_concurrent=None, **numbers):
+def set_numbers(builder, potential, max_concurrent=None, hessian_configurations=None, **numbers):
     """Set the numbers that were given, none of ``None``, on a builder of an SSCHA.
 
+    :param potential: the options of its potential, ``None`` if it has none.
     :raises ValueError: for numbers that are refused.
     """
     for name, value in numbers.items():
-        if value is not None:
-            try:
-                builder[name] = value
-            except ValueError as error:
-                reason = str(error).rpartition(f'{name}: ')[2]
-                raise ValueError(f'--{name.replace("_", "-")}: {reason}') from None
+        set_value(builder, name, value)
+    if potential is None:
+        set_value(builder, 'hessian_configurations', hessian_configurations)
+    else:
+        potential.set_on(builder.potential, hessian_configurations)
     if max_concurrent is not None:
         builder.forces.max_concurrent = max_concurrent

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, fields, replace
 from typing import TYPE_CHECKING, Any
 
-from aiida_clathrate.cli import sscha
+from aiida_clathrate.cli import potential, sscha
 
 if TYPE_CHECKING:
     from aiida import orm
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from aiida_clathrate.kernels.figures.critical_temperature import Reference
     from aiida_clathrate.kernels.figures.dispersion import MeasuredModes
     from aiida_clathrate.kernels.figures.plot import Plot
+    from aiida_clathrate.kernels.figures.potential import Agreement
     from aiida_clathrate.kernels.phonon_dos import PhononDos
     from aiida_clathrate.kernels.superconductivity import Superconductivity
 
@@ -28,6 +29,7 @@ NEEDS = {
     'sensitivity': ('superconductivity', 'couplings'),
     'spectral': ('couplings',),
     'minimisation': ('course',),
+    'potential': ('agreement',),
 }
 
 
@@ -44,6 +46,7 @@ class Content:
     superconductivity: Superconductivity | None = None
     course: sscha.Course | None = None
     measured: MeasuredModes | None = None
+    agreement: Agreement | None = None
     harmonic: Content | None = None
 
     @classmethod
@@ -117,6 +120,10 @@ def kernels(node: orm.Node) -> dict[str, Any]:
             return {'dos': dos_from_array(node)}
         case 'ArrayData' if is_trace(node):
             return {'course': sscha.course_of(node)}
+        case 'ArrayData' if potential.is_validation(node):
+            return {'agreement': potential.agreement(node)}
+        case 'PotentialData':
+            return potential.content(node)
     return {}
 
 
@@ -146,6 +153,7 @@ def draw(
     """
     from aiida_clathrate.kernels.figures import critical_temperature, dispersion, gap, overview, sensitivity, spectral
     from aiida_clathrate.kernels.figures.minimisation import draw_minimisation
+    from aiida_clathrate.kernels.figures.potential import draw_potential
 
     missing = [name for name in NEEDS[kind] if getattr(content, name) is None]
     if missing:
@@ -163,6 +171,8 @@ def draw(
         case 'minimisation':
             course = content.course
             return draw_minimisation(course.traces, course.configurations, course.settings)
+        case 'potential':
+            return draw_potential(content.agreement)
         case 'spectral':
             harmonic = None if compared.couplings is None else compared.couplings.spectral(index)
             return spectral.draw_spectral(alpha2f, content.dos, harmonic, width)

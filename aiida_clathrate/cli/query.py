@@ -35,12 +35,26 @@ VERDICTS = {
     'qpoint': 'at q',
     'irrep': 'irrep',
 }
+POTENTIALS = {
+    'pk': 'pk',
+    'species': 'elements',
+    'model': 'model',
+    'training_configurations': 'trained\non',
+    'validation_configurations': 'held\nout',
+    'energy_rmse': 'energy RMSE\n(meV/atom)',
+    'force_rmse': 'force RMSE\n(meV/Å)',
+    'stress_rmse': 'stress RMSE\n(GPa)',
+    'radial_cutoff': 'cutoff\n(Å)',
+    'number_of_weights': 'weights',
+    'mesh': 'baseline\nmesh',
+}
 
 EXAMPLE = """\b
 Example:
   aiida-clathrate query --pressure-max 20 --min-tc 40
   aiida-clathrate query --formula KRbB6C6 --csv > KRbB6C6.csv
   aiida-clathrate query --stability
+  aiida-clathrate query --potentials --formula KRbB6C6
 """
 
 
@@ -51,25 +65,30 @@ Example:
 @click.option('--min-tc', type=float, metavar='K', help='Only with at least this T_c.')
 @click.option('--mu-star', type=float, help='T_c at this μ* instead of the one that each result states.')
 @click.option('--stability', is_flag=True, help='List the verdicts on dynamical stability instead.')
+@click.option('--potentials', is_flag=True, help='List trained potentials instead; of --formula, with its elements.')
 @click.option('--json', 'output', flag_value='json', help='Print JSON.')
 @click.option('--csv', 'output', flag_value='csv', help='Print CSV.')
 @decorators.with_dbenv()
-def cmd_query(formula, pressure_max, level, min_tc, mu_star, stability, output):
-    """List T_c of all compounds, highest first, or the verdicts on their stability."""
+def cmd_query(formula, pressure_max, level, min_tc, mu_star, stability, potentials, output):
+    """List T_c of all compounds, highest first, or the verdicts on their stability, or potentials."""
     if stability and (min_tc is not None or mu_star is not None):
         echo.echo_critical('query: --min-tc and --mu-star do not go with --stability, which lists no T_c')
+    others = {'min-tc': min_tc, 'mu-star': mu_star, 'stability': stability or None, 'level': level,
+              'pressure-max': pressure_max}  # fmt: skip
+    if potentials and (given := [name for name, value in others.items() if value is not None]):
+        echo.echo_critical(f'query: --{given[0]} does not go with --potentials')
     filters: dict[str, Any] = {}
     if pressure_max is not None:
         filters['attributes.pressure'] = {'<=': pressure_max}
     if level is not None:
         filters['attributes.level'] = level
-    rows = find_verdicts(filters) if stability else find_results(filters, mu_star)
+    rows = find_potentials() if potentials else find_verdicts(filters) if stability else find_results(filters, mu_star)
     if formula is not None:
         try:
             wanted = composition(formula)
         except ValueError:
             echo.echo_critical(f'query: --formula {formula!r} is not a chemical formula such as KRbB6C6')
-        rows = [row for row in rows if row['formula'] and composition(row['formula']) == wanted]
+        rows = [row for row in rows if belongs(row, wanted)]
     if min_tc is not None:
         rows = [row for row in rows if (row['critical_temperature'] or 0) >= min_tc]
     if output == 'json':
@@ -77,7 +96,14 @@ def cmd_query(formula, pressure_max, level, min_tc, mu_star, stability, output):
     elif output == 'csv':
         click.echo(as_csv(rows), nl=False)
     else:
-        print_table(rows, VERDICTS if stability else RESULTS)
+        print_table(rows, POTENTIALS if potentials else VERDICTS if stability else RESULTS)
+
+
+def belongs(row: dict[str, Any], wanted: dict[str, int]) -> bool:
+    """Whether a row is of a compound, or of a potential that knows its elements."""
+    if 'species' in row:
+        return set(wanted) <= set(row['species'])
+    return bool(row['formula']) and composition(row['formula']) == wanted
 
 
 def find_results(filters: dict[str, Any], mu_star: float | None) -> list[dict[str, Any]]:
@@ -128,6 +154,18 @@ def find_verdicts(filters: dict[str, Any]) -> list[dict[str, Any]]:
     return [dict(zip(keys, row, strict=True)) for row in builder.iterall()]
 
 
+def find_potentials() -> list[dict[str, Any]]:
+    """Return one row for each trained potential, newest first."""
+    from aiida.orm import QueryBuilder
+
+    from aiida_clathrate.data.potential import PotentialData
+
+    names = tuple(POTENTIALS)[1:]
+    builder = QueryBuilder().append(PotentialData, project=projections(names), tag='potential')
+    builder.order_by({'potential': [{'ctime': 'desc'}, {'id': 'desc'}]})
+    return [dict(zip(('pk', 'uuid', *names), row, strict=True)) for row in builder.iterall()]
+
+
 def projections(names: tuple[str, ...]) -> list[str]:
     """Return what to project: pk, uuid and attributes."""
     return ['id', 'uuid', *(f'attributes.{name}' for name in names)]
@@ -169,7 +207,7 @@ def print_table(rows: list[dict[str, Any]], heads: dict[str, str]) -> None:
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0))
     heads = {name: head for name, head in heads.items() if any(row[name] is not None for row in rows)}
     for name, head in heads.items():
-        words = name in ('formula', 'level', 'class', 'qpoint', 'irrep')
+        words = name in ('formula', 'level', 'class', 'qpoint', 'irrep', 'species', 'model')
         # A number that is cut would be another number.
         table.add_column(head, justify='left' if words else 'right', no_wrap=not words, overflow='fold')
     for row in rows:

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from aiida_clathrate.cli.potential import agreement
 from aiida_clathrate.kernels.uncertainty import with_error
 
 if TYPE_CHECKING:
@@ -57,6 +58,8 @@ def content(node: orm.ProcessNode, levels: Sequence[str] = ('hessian', 'auxiliar
     found: dict[str, Any] = {}
     if minimisations := finished_minimisations(node):
         found['course'] = course(minimisations)
+    if 'potential_validation' in node.outputs:
+        found['agreement'] = agreement(node.outputs.potential_validation)
     labels = [label for level in levels for label in (f'interpolated_{level}', f'{level}_matrices')]
     present = [label for label in labels if label in node.outputs]
     return found | phonons(node, present[0]) if present else found

@@ -6,7 +6,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from aiida_clathrate.cli import sscha
+from aiida_clathrate.cli import potential_stage, sscha
+from aiida_clathrate.cli.potential import potential_rows, species_table
 
 if TYPE_CHECKING:
     from aiida import orm
@@ -86,12 +87,14 @@ def process(node: orm.ProcessNode) -> Section:
 
 
 def dictionary(node: orm.Dict) -> Section:
-    """Describe the verdict on stability, or the parameters of an output: nested ones flat, lists of them as a table."""
+    """Describe a verdict or report, or the parameters of an output: nested ones flat, lists of them as a table."""
     content = node.get_dict()
     if sscha.is_summary(content):
         return populations(content)
     if sscha.is_verdict(content):
         return Section('stability', sscha.verdict_rows(content), *sscha.verdict_table(content))
+    if (section := potential_section(content)) is not None:
+        return section
     units = UNITS | content.pop('units', {})
     rows: list[tuple[str, str]] = []
     header: list[str] = []
@@ -115,7 +118,24 @@ def dictionary(node: orm.Dict) -> Section:
 
 def populations(content: dict[str, Any]) -> Section:
     """Describe the minimisations of an SSCHA."""
-    return Section('populations', sscha.population_rows(content), *sscha.population_table(content))
+    rows = [*sscha.population_rows(content), *potential_stage.bias_rows(content)]
+    return Section('populations', rows, *sscha.population_table(content))
+
+
+def potential_section(content: dict[str, Any]) -> Section | None:
+    """Describe what a work chain reports on its potential, ``None`` if it is something else."""
+    if potential_stage.is_training(content):
+        return Section('training', potential_stage.training_rows(content), *potential_stage.training_table(content))
+    if potential_stage.is_check(content):
+        return Section('check', potential_stage.check_rows(content))
+    if potential_stage.is_report(content):
+        return Section('steps', potential_stage.report_rows(content), *potential_stage.report_table(content))
+    return None
+
+
+def potential(node: Any) -> Section:
+    """Describe a trained potential."""
+    return Section('potential', potential_rows(node), *species_table(node))
 
 
 def with_unit(name: str, unit: str | None) -> str:
@@ -274,6 +294,7 @@ DESCRIPTIONS: dict[str, Callable[[Any], Section]] = {
     'DynamicalMatrixData': dynamical_matrices,
     'ElectronPhononData': electron_phonon,
     'ForceEnsembleData': force_ensemble,
+    'PotentialData': potential,
     'SpectralFunctionData': spectral_function,
     'SuperconductivityData': superconductivity,
 }
