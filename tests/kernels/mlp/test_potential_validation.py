@@ -88,7 +88,7 @@ def test_mean():
     assert abs(values.mean() - offset) < 3 * 0.3 / np.sqrt(2000 * count)
     # Student's t with n − 1 degrees of freedom has the variance (n − 1)/(n − 3); of 2000 it is known to some 4 %.
     assert np.var((values - offset) / errors) == pytest.approx((count - 1) / (count - 3), rel=0.12)
-    assert mean(np.array([1.5])) == validation.Mean(1.5, None)
+    assert mean(np.array([1.5])) == validation.SampleMean(1.5, None)
     with pytest.raises(ValueError, match='mean of nothing'):
         mean(np.zeros(0))
 
