@@ -68,6 +68,8 @@ def check_potential(inputs, _):
         return check_job('calculator', inputs['calculator'])
     if missing := {'train', 'evaluate'} - set(inputs):
         return f'{", ".join(sorted(missing))}: missing; give both of train and evaluate, or calculator'
+    if not has_defaults(inputs):
+        return None
     ensembles = inputs.get('ensembles') or {}
     if 'start' in inputs and not ensembles and (inputs['max_rounds'].value or inputs['check_configurations'].value):
         return (
@@ -75,6 +77,11 @@ def check_potential(inputs, _):
             'and check_configurations'
         )
     return check_check(inputs) or check_baseline(inputs, ensembles) or check_evaluation(inputs['evaluate'])
+
+
+def has_defaults(given):
+    """Whether ports that were left out have their defaults: a builder asks before, and once more when it is submitted."""
+    return 'check_configurations' in given and 'max_rounds' in given
 
 
 def check_check(inputs):
@@ -91,7 +98,7 @@ def check_check(inputs):
 def check_sizes(inputs):
     """Refuse populations from first principles that leave none for the potential, or nothing to train it with."""
     given = inputs.get(NAMESPACE)
-    if not given or {'start', 'calculator'} & set(given) or not {'populations', 'max_populations'} <= set(inputs):
+    if not given or not has_defaults(given) or {'start', 'calculator'} & set(given):
         return None
     sizes, most = inputs['populations'].get_list(), inputs['max_populations'].value
     if most <= len(sizes):
@@ -111,7 +118,9 @@ def check_sizes(inputs):
 def check_crystal(inputs):
     """Refuse a potential, or labels, that are not of the crystal of an SSCHA."""
     given = inputs.get(NAMESPACE)
-    return (check_start(inputs, given) or check_ensembles(inputs, given)) if given else None
+    if not given or not has_defaults(given):
+        return None
+    return check_start(inputs, given) or check_ensembles(inputs, given)
 
 
 def check_start(inputs, given):

@@ -191,3 +191,14 @@ def test_finer_supercell_without_baseline(build):
     """Labels of another supercell are welcome to a potential that is the whole energy."""
     builder = build({'ensembles': {'mine': population((4, 1, 1))}})
     assert refused(builder) is None
+
+
+def test_inside_another_work_chain(build):
+    """A builder of a work chain around this one takes the namespace before its defaults are there."""
+    builder = WorkflowFactory('clathrate.critical_temperature').get_builder()
+    builder.sscha = build()
+    assert builder.sscha.potential.populations.get_list() == [1000, 5000]
+    port = builder.process_class.spec().inputs['sscha']
+    builder.sscha.max_populations = 2
+    found = port.validate(port.pre_process(builder._inputs(prune=True)['sscha']))
+    assert 'max_populations: 2 are used up' in str(found)
