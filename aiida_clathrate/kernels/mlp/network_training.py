@@ -130,7 +130,7 @@ class NetworkTraining:
         judged = validation_loss(errors, self.scales, self.settings)
         progress.judge(judged)
         progress.history.append(
-            [progress.epoch, loss, judged, errors.energy_rmse, errors.force_rmse, round(clock.elapsed, 1)]
+            [float(progress.epoch), loss, judged, errors.energy_rmse, errors.force_rmse, round(clock.elapsed, 1)]
         )
         logger.info(
             'epoch %d of %d: loss %.2e, held out %.2f meV/atom and %.1f meV/Å', progress.epoch, self.settings.epochs,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import logging
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -46,8 +47,8 @@ def train(
 ) -> Trained:
     """Return a potential trained on labelled configurations.
 
-    The same input gives the same weights on the same machine with the same versions, whatever the number of threads
-    and interruptions.
+    The same input gives the same weights on the same machine with the same versions and number of threads, however
+    often it was interrupted. With another number of threads products of matrices are rounded otherwise.
 
     :param training: configurations to learn from.
     :param validation: held out: they say when to stop and how large the errors are.
@@ -195,11 +196,14 @@ class Training:
     def identity(self) -> dict[str, object]:
         """Return what a training depends on, for its checkpoints."""
         return {
-            'architecture': self.architecture.scalars(), 'settings': self.settings.scalars(), 'species': self.species,
+            'architecture': self.architecture.scalars(), 'species': self.species,
+            # A run that goes on may have more or fewer cores.
+            'settings': {name: value for name, value in self.settings.scalars().items() if name != 'threads'},
             'frames': [[frames.digest() for frames in sets] for sets in self.frames],
             'baseline': None if self.baseline is None else self.baseline.digest(),
             'previous': None if self.previous is None else sorted(
-                (name, float(np.sum(array, dtype=np.float64))) for name, array in self.previous.weights.items()
+                (name, hashlib.sha256(np.ascontiguousarray(array).tobytes()).hexdigest())
+                for name, array in self.previous.weights.items()
             ),
         }  # fmt: skip
 

@@ -63,7 +63,7 @@ def test_several():
 
 def test_net_force():
     """Forces add up to zero, but for what a code leaves; the message has the sum of the configuration that it names."""
-    replace(FRAMES, forces=FRAMES.forces + [[[0.04, 0, 0]]])
+    replace(FRAMES, forces=FRAMES.forces + np.array([0.04, 0, 0]))
     forces = FRAMES.forces.copy()
     forces[2] += [0.06, 0, 0]
     forces[4] += [0.0, 0, 0.5]
@@ -80,8 +80,8 @@ def test_contradiction(name):
     # All share the first atom, as displacements of single atoms do: it does not tell them apart.
     positions[:, 0] = positions[0, 0]
     positions[6] = positions[1]
-    for label in labels:
-        labels[label][6] = labels[label][1]
+    for array in labels.values():
+        array[6] = array[1]
     replace(FRAMES, positions=positions, **labels)
     labels[name][6] += np.array([[0.1, 0, 0], [-0.1, 0, 0], [0, 0, 0], [0, 0, 0]]) if name == 'forces' else 1e-3
     with pytest.raises(LabelError, match='configuration 11: another one has the same positions and other labels'):

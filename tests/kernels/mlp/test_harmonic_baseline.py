@@ -23,7 +23,7 @@ def displaced(count=2, seed=0):
 
 
 def test_energies_and_forces():
-    """Moving one atom at a time along its axes gives the elements of Φ; energies are quadratic, forces linear in them."""
+    """One atom moved at a time gives Φ; forces are Φ u and energies ½ uᵀΦu."""
     step = 1.0
     rows = -BASELINE(REST + step * np.eye(3 * ATOMS).reshape(-1, ATOMS, 3), SUPERCELL.cell)[1].reshape(3 * ATOMS, -1)
     np.testing.assert_allclose(rows, rows.T, atol=1e-12)
@@ -65,7 +65,7 @@ def test_translation():
     configurations = displaced()
     for one, other in zip(
         BASELINE(configurations, SUPERCELL.cell),
-        BASELINE(configurations + [3.0, -1.0, 0.2], SUPERCELL.cell),
+        BASELINE(configurations + np.array([3.0, -1.0, 0.2]), SUPERCELL.cell),
         strict=True,
     ):
         np.testing.assert_allclose(one, other, atol=1e-10)

@@ -71,7 +71,7 @@ def test_energies_of_elements(fit):
 def test_loss(fit):
     """The loss is the weighted mean square of what is left of energies, forces and stresses."""
     _, _, _, (training, _) = fit
-    settings, references = TrainingSettings(), reference_energies(TRAINING, SPECIES, None)
+    references = reference_energies(TRAINING, SPECIES, None)
     made = examples(TRAINING, SPECIES, references, ARCHITECTURE, None, torch.float64)
     scales = Scales.of(made)
     energies = [each.energy / each.atoms / scales.energy for each in made]

@@ -69,7 +69,7 @@ def test_derivatives(model):
         {'radial_order': 0, 'angular_order': 0},
         {'angular_cutoff': 1.0},
     ],
-    ids=lambda changes: '-'.join(changes),
+    ids='-'.join,
 )
 def test_architectures(changes):
     """The derivatives are right for the smallest parts too."""
@@ -107,7 +107,7 @@ def test_equal_atoms(model):
     order = np.array([3, 0, 4, 1, 2])
     for places, configuration in (
         (order, CONFIGURATION[order]),
-        (np.arange(5), CONFIGURATION + [0.3, -7.1, 2.0]),
+        (np.arange(5), CONFIGURATION + np.array([0.3, -7.1, 2.0])),
         (np.arange(5), CONFIGURATION + np.array([[1, 0, 0], [0, -2, 0], [0, 0, 0], [3, 1, -1], [0, 0, 1]]) @ CELL),
     ):
         found = evaluate(model, configuration, numbers=NUMBERS[places])
