@@ -27,7 +27,6 @@ Every task writes ``seconds`` and ``processor_seconds``, of all threads, the bes
 
 from __future__ import annotations
 
-import resource
 import sys
 import tempfile
 import time
@@ -52,6 +51,12 @@ def timed(function, repeats=REPEATS):
         walls.append(time.perf_counter() - wall)
         processors.append(time.process_time() - processor)
     return result, {'seconds': min(walls), 'processor_seconds': min(processors)}
+
+
+def peak_memory():
+    """Return the largest resident size of this process so far [byte]; what started it does not count."""
+    lines = Path('/proc/self/status').read_text().splitlines()
+    return 1024 * next(int(line.split()[1]) for line in lines if line.startswith('VmHWM:'))
 
 
 def structures_of(data):
@@ -254,8 +259,7 @@ def main(task, source, target):
     for name in ('energies', 'forces'):
         if not np.isfinite(results[name]).all():
             raise ValueError(f'{task}: its {name} are not finite')
-    peak = 1024 * resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    np.savez(target, peak_memory=peak, **results)
+    np.savez(target, peak_memory=peak_memory(), **results)
 
 
 if __name__ == '__main__':

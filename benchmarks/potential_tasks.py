@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import torch
 from potential_data import Floats, Split, errors, predict
+from potential_peers import peak_memory
 from sscha import THREAD_VARIABLES
 from sscha_tasks import Numbers, load, timed
 from torch.utils._python_dispatch import TorchDispatchMode
@@ -39,7 +40,7 @@ MOVES = {'copy_', 'cat', 'index', 'index_add_', 'index_select', 'gather', 'fill_
 #: Configurations of which the operations are counted.
 COUNTED = 4
 #: Epochs that tell how long one takes.
-TRIAL = 2
+TRIAL = 6
 
 
 def use(threads: int) -> None:
@@ -67,16 +68,24 @@ def learn(split: Split, architecture: Scalars, settings: Scalars, limit: float |
     """
     orders, chosen = Architecture.from_scalars(architecture), TrainingSettings.from_scalars(settings)
     if limit is not None and chosen.model != 'linear':
-        trial, times = timed(lambda: fit(split, orders, replace(chosen, epochs=TRIAL)), 1)
-        share = float(trial.history[-1, HISTORY.index('seconds')]) / times['wall']
-        spent = times['processor'] / chosen.threads
-        chosen = replace(chosen, epochs=max(int(TRIAL * (limit / spent - 1 + share) / share), TRIAL))
+        chosen = replace(chosen, epochs=epochs_within(split, orders, chosen, limit))
     trained, times = timed(lambda: fit(split, orders, chosen), 1)
     potential = trained.potential
     judged = [judge(potential, frames, chosen.threads) for frames in split.test]
     found = {name: np.concatenate([each[name] for each in judged]) for name in ('errors', 'deviations')}
     summary = asdict(errors([each['differences'] for each in judged]))
     return times | summary | found | {'record': dict(potential.record), 'name': name_of(potential)}
+
+
+def epochs_within(split: Split, architecture: Architecture, settings: TrainingSettings, limit: float) -> int:
+    """Return how many epochs end within a time of the processor, with what comes before and after them [s]."""
+    trial, times = timed(lambda: fit(split, architecture, replace(settings, epochs=TRIAL, evaluate_every=1)), 1)
+    seconds = trial.history[:, HISTORY.index('seconds')]
+    busy = times['processor'] / times['wall'] / settings.threads
+    # The clock of the history has tenths of a second.
+    epoch = busy * max(float(seconds[-1] - seconds[0]) / (len(seconds) - 1), 0.01)
+    rest = times['processor'] / settings.threads - TRIAL * epoch
+    return max(int((limit - rest) / epoch), TRIAL)
 
 
 def name_of(potential: Potential) -> str:
@@ -90,8 +99,8 @@ def fit(split: Split, architecture: Architecture, settings: TrainingSettings) ->
 
 
 def first(split: Split, architecture: Architecture) -> Potential:
-    """Return a potential after one epoch: the speed does not depend on the weights."""
-    return fit(split, architecture, TrainingSettings(epochs=1)).potential
+    """Return one with both parts after one epoch: the speed does not depend on the weights."""
+    return fit(split, architecture, TrainingSettings(model='both', epochs=1)).potential
 
 
 def judge(potential: Potential, frames: Frames, threads: int) -> dict[str, Any]:
@@ -119,7 +128,7 @@ def speed(
     evaluator.evaluate(parts[0], cell)
     _, times = timed(lambda: [evaluator.evaluate(part, cell) for part in parts])
     atoms = len(positions) * len(symbols)
-    found = times | {name: 1e6 * times[name] / atoms for name in ('wall', 'processor')}
+    found = {name: 1e6 * times[name] / atoms for name in ('wall', 'processor')} | {'memory': 1e-9 * peak_memory()}
     # What counts sees nothing of other threads.
     return found | counted(lambda: evaluator._part(positions[:COUNTED], cell, False), COUNTED * len(symbols))
 
