@@ -10,8 +10,12 @@ from aiida_clathrate.cli.process_tree import Process
 #: How ``ForcesWorkChain`` labels its calls.
 ATTEMPT = re.compile(r'(configuration_\d+)_attempt\d+')
 #: What ``SschaWorkChain`` computes forces for, by the label of the call.
-POPULATIONS = re.compile(r'(population_\d+|hessian|reference)_forces')
+POPULATIONS = re.compile(r'(population_\d+|check_\d+|hessian|reference)_forces')
 NAMES = {'hessian': 'the Hessian', 'reference': 'the reference'}
+#: What the forces of a ``LabelledForcesWorkChain`` are, by the labels of its calls.
+ROUNDS = re.compile(r'(labels|evaluation)_(\d+)')
+ROUND_NAMES = {'labels': 'labels of round', 'evaluation': 'forces by the potential, evaluation'}
+LABELLED_FORCES = 'LabelledForcesWorkChain'
 #: So many configurations that run, and so many that failed, have lines of their own.
 LINES = 4
 
@@ -33,6 +37,8 @@ def fold(processes: list[Process]) -> tuple[list[Process], dict[int, str]]:
             unseen = [attempt for attempt in attempts if attempt not in shown]
             hidden |= {attempt.pk for attempt in unseen}
             notes[process.pk] = describe_population(process, attempts, unseen)
+        elif process.label == LABELLED_FORCES:
+            notes[process.pk] = what_for(process)
         if process.caller in hidden:
             hidden.add(process.pk)
     return [process for process in processes if process.pk not in hidden], notes
@@ -48,9 +54,7 @@ def worth_a_line(attempts: Iterable[Process]) -> list[Process]:
 
 def describe_population(process: Process, attempts: list[Process], hidden: list[Process]) -> str:
     """Return ``forces of population 2: 57 of 100 configurations`` and what has no line."""
-    found = POPULATIONS.fullmatch(process.step or '')
-    name = '' if found is None else found[1].replace('_', ' ')
-    what = f'forces of {NAMES.get(name, name)}' if name else 'forces'
+    what = what_for(process)
     if not attempts:
         return f'{what}: {process.configurations} configurations'
     finished = done(attempts)
@@ -58,6 +62,15 @@ def describe_population(process: Process, attempts: list[Process], hidden: list[
     words = [f'{what}: {len(finished)} of {process.configurations} configurations']
     words += [f'{left.count(ended)} more {word}' for ended, word in ((False, 'run'), (True, 'failed')) if ended in left]
     return ', '.join(words)
+
+
+def what_for(process: Process) -> str:
+    """Return ``forces of population 2``, or what else the configurations are computed for."""
+    if found := ROUNDS.fullmatch(process.step or ''):
+        return f'{ROUND_NAMES[found[1]]} {found[2]}'
+    found = POPULATIONS.fullmatch(process.step or '')
+    name = '' if found is None else found[1].replace('_', ' ')
+    return f'forces of {NAMES.get(name, name)}' if name else 'forces'
 
 
 def done(attempts: Iterable[Process]) -> set[str]:

@@ -145,7 +145,7 @@ def origin(node: orm.Data) -> str:
     training = training_of(node)
     if training is None:
         return 'no training in this profile'
-    ensembles = ', '.join(f'{label} {ensemble.pk}' for label, ensemble in sorted(training.inputs.ensembles.items()))
+    ensembles = ', '.join(f'{label} ({ensemble.pk})' for label, ensemble in sorted(training.inputs.ensembles.items()))
     return f'training {training.pk} on {ensembles}'
 
 

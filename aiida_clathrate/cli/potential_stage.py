@@ -141,7 +141,7 @@ def bias_rows(content: Mapping[str, Any]) -> Rows:
     ]
     if content.get('potential_pressure_bias') is not None:
         pressure = with_error(content['potential_pressure_bias'], content['potential_pressure_bias_error'])
-        rows.append(('bias of the pressure', f'{pressure} GPa, not taken off'))
+        rows.append(('bias of its pressure', f'{pressure} GPa, not taken off'))
     return rows
 
 

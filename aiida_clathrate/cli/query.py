@@ -221,4 +221,6 @@ def shown(value: Any) -> str:
 
     if isinstance(value, float):
         return f'{value:.4g}'
+    if isinstance(value, list) and all(isinstance(item, str) for item in value):
+        return ', '.join(value)
     return '–' if value is None else plain(value)

@@ -118,7 +118,8 @@ def dictionary(node: orm.Dict) -> Section:
 
 def populations(content: dict[str, Any]) -> Section:
     """Describe the minimisations of an SSCHA."""
-    rows = [*sscha.population_rows(content), *potential_stage.bias_rows(content)]
+    *rows, told = sscha.population_rows(content)
+    rows = [*rows, *potential_stage.bias_rows(content), told]
     return Section('populations', rows, *sscha.population_table(content))
 
 

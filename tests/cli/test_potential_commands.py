@@ -12,7 +12,7 @@ from click.testing import CliRunner
 from coupled_pairs import CoupledPairs
 from small_potential import RECORD, small_potential
 
-from aiida_clathrate.calculations.potential_report import join_reports, judge_training
+from aiida_clathrate.calculations.potential_report import add_bias, join_reports, judge_training
 from aiida_clathrate.cli.import_export import cmd_export, cmd_import
 from aiida_clathrate.cli.inspect import cmd_plot, cmd_show
 from aiida_clathrate.cli.potential import TRAINING
@@ -99,7 +99,7 @@ def test_show(training, trained):
         f'{training.outputs.potential.base.attributes.get("number_of_weights"):,}', 'harmonic baseline none',
         '10 configurations', '6 configurations', f'RMSE {scalars["energy_rmse"]:.3g} meV/atom, largest',
         f'RMSE {scalars["force_rmse"]:.3g} meV/Å, largest {scalars["force_max"]:.3g}', 'meV/Å × score^',
-        f'training {training.pk} on population_1 {training.inputs.ensembles.population_1.pk}',
+        f'training {training.pk} on population_1 ({training.inputs.ensembles.population_1.pk})',
     ]  # fmt: skip
     for name, found in scalars['candidates'].items():
         words.append(f'candidate {name} {found["energy_rmse"]:.3g} meV/atom, {found["force_rmse"]:.3g} meV/Å')
@@ -245,6 +245,21 @@ CHECK = {
     'free_energy_bias_error': 0.0007, 'pressure_bias': 0.31, 'pressure_bias_error': 0.12,
     'force_rmse_by_species': {'B': 15.0, 'C': 11.0},
 }  # fmt: skip
+
+
+def test_show_bias(aiida_profile_clean):
+    """What a check has found stands beside the free energy of the potential, with both errors."""
+    row = {
+        'configurations': 400, 'effective_configurations': 400.0, 'reason': 'converged', 'free_energy': 1.5,
+        'free_energy_error': 0.003, 'gradient': 1e-9, 'gradient_error': 1e-3, 'force': 1e-9, 'force_error': 1e-3,
+        'smallest_frequency': 9.0, 'smallest_frequency_error': 0.1, 'evaluations': 4, 'steps': 3, 'warnings': [],
+    }  # fmt: skip
+    parameters = orm.Dict({**row, 'populations': [row]}).store()
+    assert 'corrected' not in shown(parameters)
+    output = shown(add_bias(parameters, orm.Dict(CHECK)))
+    for words in ('free energy 1.5000 ± 0.0030 eV', 'bias of the potential -0.00170 ± 0.00070 eV, label minus',
+                  'corrected free energy 1.4983 ± 0.0031 eV', 'bias of its pressure 0.31 ± 0.12 GPa'):  # fmt: skip
+        assert words in output
 
 
 def selection(beyond, labelled, largest):

@@ -1,5 +1,6 @@
 """A population in the tree of a work chain is a number, whatever its size; what runs or failed has a few lines."""
 
+from dataclasses import replace
 from datetime import timedelta
 
 import numpy as np
@@ -69,6 +70,9 @@ def test_many_failed():
     [
         ('hessian_forces', 'forces of the Hessian: '),
         ('reference_forces', 'forces of the reference: '),
+        ('check_7_forces', 'forces of check 7: '),
+        ('labels_2', 'labels of round 2: '),
+        ('evaluation_1', 'forces by the potential, evaluation 1: '),
         (None, 'forces: '),
     ],
 )
@@ -83,6 +87,12 @@ def test_calculator():
     visible, notes = fold(rows)
     assert visible == rows
     assert notes[1] == 'forces of population 2: 40000 configurations'
+
+
+def test_labelled():
+    """The forces on a population by a potential are told apart."""
+    rows = [replace(process(1, None, 'waiting', 'population_4_forces'), label='LabelledForcesWorkChain')]
+    assert fold(rows) == (rows, {1: 'forces of population 4'})
 
 
 def test_other_work_chains():
