@@ -17,6 +17,8 @@ from aiida_clathrate.data.dynamical_matrix import DynamicalMatrixData
 from aiida_clathrate.data.force_ensemble import ForceEnsembleData
 from aiida_clathrate.data.potential import PotentialData
 from aiida_clathrate.kernels.sscha.sampling import sample
+from aiida_clathrate.workflows.finished_forces import flattened
+from aiida_clathrate.workflows.sscha_restart import PROCESS_TYPE
 
 MESH = (2, 1, 1)
 ANHARMONIC = ('--supercell', *MESH, '--temperature', 300, '--calculator', 'springs@localhost', '--protocol', 'fast')
@@ -223,6 +225,45 @@ def test_start_of_a_stranger(matrices):
     """Where nobody knows what a potential was trained on, its ensembles are asked for."""
     result = launch('sscha', matrices, *ANHARMONIC, '--start-potential', potential().pk)
     assert_refused(result, 'what it was trained on is not known here; give the ensembles with --training-set')
+
+
+def earlier(builder):
+    """Return a run with these inputs that was killed before its first population."""
+    node = orm.WorkChainNode()
+    node.set_process_type(PROCESS_TYPE)
+    node.set_process_label('SschaWorkChain')
+    for label, value in flattened(builder._inputs(prune=True)).items():
+        node.base.links.add_incoming(value if value.is_stored else value.store(), LinkType.INPUT_WORK, label)
+    options = {'metadata': {'options': {'resources': {'num_machines': 1}}}}
+    jobs = {'minimisation': options, 'hessian': options, 'forces': {'calculator': options}}
+    node.set_metadata_inputs(jobs | {'potential': {'train': options, 'evaluate': options}})
+    node.store()
+    node.set_process_state('killed')
+    return node
+
+
+@pytest.mark.parametrize('protocol', ['fast', 'balanced', 'stringent'])
+def test_restart(matrices, submitted, protocol):
+    """Limits and sizes of a potential may be others in a run that goes on; what it starts from may not."""
+    options = (*ANHARMONIC[:-1], protocol, '--potential', '--max-labels', 7)
+    node = earlier(accepted(launch('sscha', matrices, *options), submitted))
+    changes = ('--max-force-error', 90, '--hessian-configurations', 700, '--potential-cores', 2)
+    builder = accepted(launch('sscha', '--restart', node.pk, *changes), submitted)
+    assert (builder.potential.max_labels, builder.potential.largest_force_error) == (7, 90.0)
+    assert builder.potential.hessian_configurations == 700
+    assert builder.hessian_configurations == node.inputs.hessian_configurations
+    assert builder.potential.train.metadata.options.resources['num_cores_per_mpiproc'] == 2
+    result = launch('sscha', '--restart', node.pk, '--start-potential', potential().pk)
+    assert f'--start-potential: run {node.pk} brings its own; leave it out' in ' '.join(result.output.split())
+
+
+def test_restart_without(matrices, submitted):
+    """A run without a potential has no limits for one."""
+    node = earlier(accepted(launch('sscha', matrices, *ANHARMONIC), submitted))
+    result = launch('sscha', '--restart', node.pk, '--max-labels', 3)
+    assert f'--max-labels: run {node.pk} has no potential; leave it out' in ' '.join(result.output.split())
+    builder = accepted(launch('sscha', '--restart', node.pk, '--hessian-configurations', 300), submitted)
+    assert builder.hessian_configurations == 300
 
 
 def test_critical_temperature(codes, submitted, monkeypatch):
