@@ -9,7 +9,7 @@ from aiida.plugins import WorkflowFactory
 
 from aiida_clathrate.calculations.potential_report import add_bias, join_reports
 from aiida_clathrate.calculations.potentials import compare_with_labels, select_configurations
-from aiida_clathrate.kernels.mlp.limits import Limits
+from aiida_clathrate.kernels.mlp.limits import Limits, without_offset
 from aiida_clathrate.workflows import potential_schedule as schedule
 from aiida_clathrate.workflows.finished_forces import taken_over
 from aiida_clathrate.workflows.forces_ports import EvaluateCalculation
@@ -176,6 +176,8 @@ class PotentialStage:
             return self.stop_here(self.exit_codes.ERROR_CHECK.format(reason=node.exit_message))
         self.ctx.bias = self.ctx.reports[f'check_{number}'] = result
         comparison, limits = result.get_dict(), self.limits()
+        if 'calculator' in self.inputs.potential:
+            comparison = without_offset(comparison)
         accurate = limits.met_by_sample(comparison, comparison['configurations'])
         line = schedule.describe_check(comparison, limits, accurate)
         self.report(line)

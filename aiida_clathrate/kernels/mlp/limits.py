@@ -12,6 +12,15 @@ from aiida_clathrate.kernels.scalars import is_number
 TOLERANCE = 2.0
 
 
+def without_offset(results: Mapping[str, Any]) -> dict[str, Any]:
+    """Return errors as they are where energies may have another zero: another code, or other pseudopotentials.
+
+    :param results: ``energy_rmse`` and ``energy_mean_error`` [meV/atom] among others.
+    """
+    spread = max(results['energy_rmse'] ** 2 - results['energy_mean_error'] ** 2, 0.0) ** 0.5
+    return dict(results) | {'energy_rmse': spread}
+
+
 @dataclass(frozen=True)
 class Limits:
     """Largest errors on configurations that a potential was not trained with.

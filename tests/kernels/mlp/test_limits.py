@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from aiida_clathrate.kernels.mlp.limits import TOLERANCE, Limits
+from aiida_clathrate.kernels.mlp.limits import TOLERANCE, Limits, without_offset
 
 LIMITS = Limits(0.5, 50.0)
 
@@ -38,3 +38,12 @@ def test_refused(values):
     """A limit is positive."""
     with pytest.raises(ValueError, match='is no limit; give an error above zero'):
         Limits(*values)
+
+
+def test_without_offset():
+    """A constant difference of all energies is no error of a calculator with another zero; what is left is."""
+    errors = np.array([5001.0, 4999.0, 5003.0])
+    results = {'energy_rmse': np.sqrt(np.mean(errors**2)), 'energy_mean_error': errors.mean(), 'force_rmse': 10.0}
+    found = without_offset(results)
+    assert found['energy_rmse'] == pytest.approx(errors.std(), rel=1e-6)
+    assert found['force_rmse'] == results['force_rmse']
