@@ -15,10 +15,11 @@ class HexagonalBonds(MorseCrystal):
     """Bonds in the basal plane and between the planes, of different stiffness.
 
     :param cells: how often the primitive cell is repeated.
+    :param decay: of the bonds [1/Å]; the larger, the stiffer they are.
     """
 
-    def __init__(self, cells=(1, 1, 1)):
+    def __init__(self, cells=(1, 1, 1), decay=1.3):
         atoms = packing()
         lengths = atoms.cell.lengths()[0], min(atoms.get_all_distances(mic=True)[0, 1:])
-        bonds = [Bond(('Mg', 'Mg'), length, depth, 1.3) for length, depth in zip(lengths, (0.3, 0.4), strict=True)]
+        bonds = [Bond(('Mg', 'Mg'), length, depth, decay) for length, depth in zip(lengths, (0.3, 0.4), strict=True)]
         super().__init__(atoms.repeat(tuple(cells)), bonds)

@@ -15,15 +15,21 @@ from aiida.plugins import WorkflowFactory
 from hexagonal_bonds import HexagonalBonds, packing
 
 from aiida_clathrate.data.dynamical_matrix import DynamicalMatrixData
+from aiida_clathrate.data.force_ensemble import ForceEnsembleData
 from aiida_clathrate.kernels.crystal import Crystal
 from aiida_clathrate.kernels.dynamical_matrix import DynamicalMatrices
 from aiida_clathrate.kernels.ensemble import supercell_crystal
 from aiida_clathrate.kernels.finite_displacements import fit_harmonic, single_displacements
+from aiida_clathrate.kernels.sscha.sampling import sample
 
 pytestmark = pytest.mark.usefixtures('aiida_profile_clean')
 CALCULATORS = Path(__file__).parent.parent / 'kernels'
 MESH, TEMPERATURE = (2, 2, 1), 300.0
 SschaWorkChain = WorkflowFactory('clathrate.sscha')
+#: Of bonds that are a third stiffer than those of the crystal [1/Å].
+STIFFER = 1.5
+#: An expected error that every configuration is beyond [meV/Å].
+LEAST = 0.01
 #: Trained in a second; to a few meV/Å where forces are of the order of 300.
 TRAIN = {
     'architecture': {
@@ -59,10 +65,10 @@ def harmonic():
     )))  # fmt: skip
 
 
-def computed(population):
-    """Return a population with the forces of the bonds."""
+def computed(population, **changes):
+    """Return a population with the forces of the bonds, or of others."""
     cell = supercell_crystal(population.crystal, MESH).cell
-    energies, forces, _ = HexagonalBonds(MESH).evaluate(population.positions, cell)
+    energies, forces, _ = HexagonalBonds(MESH, **changes).evaluate(population.positions, cell)
     return replace(population, energies=energies, forces=forces, source='bonds')
 
 
@@ -98,7 +104,7 @@ def reports(node):
 
 def test_to_the_hessian(build):
     """From the first population to the Hessian: trained, labelled where it is uncertain, trained again, checked."""
-    builder = build({'populations': [80], 'min_validation': 8, 'largest_deviation': 30.0, 'max_labels': 4,
+    builder = build({'populations': [80], 'min_validation': 8, 'largest_deviation': LEAST, 'max_labels': 4,
                      'max_rounds': 1, 'largest_fraction_beyond': 1.0})  # fmt: skip
     outputs, node = run_get_node(builder)
     assert node.is_finished_ok, node.exit_message
@@ -135,8 +141,8 @@ def check_trainings(outputs, found):
     assert set(report) == {'training_1', 'population_2', 'check_2', 'hessian'}
     assert set(report['population_2']) == {'selection_1', 'training_1', 'selection_2'}
     selected = report['population_2']['selection_1']
-    assert 0 < len(selected['uncertain']) <= 4 <= selected['beyond']
-    assert selected['limit'] == pytest.approx(0.03)
+    assert (len(selected['uncertain']), selected['beyond']) == (4, 80)
+    assert selected['limit'] == pytest.approx(LEAST / 1e3)
     assert report['population_2']['training_1']['sought_validation_configurations'] == 1
     assert report['hessian']['selection_1']['number'] == 80
 
@@ -175,13 +181,47 @@ def test_inaccurate(build):
 
 
 @pytest.mark.slow
-def test_calculator(build, code):
-    """A calculator takes the place of the potential: nothing is trained, and its bias is found."""
-    other = {'calculator_code': code('hexagonal_bonds:HexagonalBonds', cells=MESH), 'largest_energy_error': 0.01}
+@pytest.mark.parametrize('decay', [1.3, STIFFER])
+def test_calculator(build, code, decay):
+    """A calculator takes the place of the potential: nothing is trained, and its bias is found; too large, it ends."""
+    other = {'calculator_code': code('hexagonal_bonds:HexagonalBonds', cells=MESH, decay=decay)}
     builder = build({'populations': [40]} | other)
     builder.pop('hessian')
     outputs, node = run_get_node(builder)
-    assert node.is_finished_ok, node.exit_message
     assert set(calls(node)) >= {'population_1_forces', 'check_1_forces'}
-    assert outputs['potential_bias']['free_energy_bias'] == pytest.approx(0, abs=1e-12)
     assert 'potential' not in outputs
+    bias = outputs['potential_bias']['free_energy_bias']
+    if decay == STIFFER:
+        assert node.exit_status == 440
+        assert 'check: errors of 8 random configurations' in node.exit_message
+        assert bias < -1e-3
+    else:
+        assert node.is_finished_ok, node.exit_message
+        assert bias == pytest.approx(0, abs=1e-12)
+
+
+@pytest.mark.slow
+def test_wrong_start(build):
+    """A potential of another crystal fails its check; it is trained with those labels too, as often as allowed."""
+    drawn = sample(harmonic(), TEMPERATURE, 40, 1)
+    wrong = ForceEnsembleData.from_kernel(computed(drawn, decay=STIFFER)).store()
+    training = WorkflowFactory('clathrate.potential').get_builder()
+    # Labels that contradict one another cannot be learnt as well as others.
+    limits = {'largest_energy_error': 1.2, 'largest_force_error': 60.0, 'largest_deviation': 1e6}
+    builder = build({'populations': [40], 'max_rounds': 1} | limits)
+    training.ensembles = {'wrong': wrong}
+    training.train.code, training.train.parameters = builder.potential.train.code, orm.Dict(TRAIN)
+    trained, node = run_get_node(training)
+    assert node.is_finished_ok, node.exit_message
+    builder.potential.start, builder.potential.ensembles = trained['potential'], {'wrong': wrong}
+    outputs, node = run_get_node(builder)
+    assert node.exit_status == 440, node.exit_message
+    assert 'check: errors of 8 random configurations' in node.exit_message
+    found = calls(node)
+    assert {'check_1', 'check_2', 'training_1'} <= set(found)
+    assert not {'training_2', 'population_3_sampling'} & set(found)
+    again = found['training_1']
+    assert again.inputs.ensembles.labels_1.uuid == found['check_1_forces'].outputs.ensemble.uuid
+    assert found['population_2_forces'].inputs.potential.uuid == again.outputs.potential.uuid
+    assert outputs['potential'].uuid == again.outputs.potential.uuid
+    assert outputs['potential_bias'].uuid == found['check_2'].outputs.result.uuid
