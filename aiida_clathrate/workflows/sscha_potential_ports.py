@@ -20,6 +20,10 @@ LabelledForcesWorkChain = WorkflowFactory('clathrate.labelled_forces')
 NAMESPACE = 'potential'
 #: What the SSCHA gives to the forces of each population itself.
 GIVEN = ('metadata', 'population', 'potential', 'forces')
+#: Ports with defaults that the checks look at.
+CHECKED = {
+    'check_configurations', 'harmonic_baseline', 'max_rounds', 'min_validation', 'populations', 'training_configurations',
+}  # fmt: skip
 OPTIONAL = {'required': False, 'populate_defaults': False}
 
 
@@ -80,8 +84,8 @@ def check_potential(inputs, _):
 
 
 def has_defaults(given):
-    """Whether ports that were left out have their defaults: a builder asks before, and once more when it is submitted."""
-    return 'check_configurations' in given and 'max_rounds' in given
+    """Whether ports that were left out have their defaults: a builder asks before, and again when it is submitted."""
+    return CHECKED <= set(given)
 
 
 def check_check(inputs):
