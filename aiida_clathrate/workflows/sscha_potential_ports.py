@@ -22,7 +22,8 @@ NAMESPACE = 'potential'
 GIVEN = ('metadata', 'population', 'potential', 'forces')
 #: Ports with defaults that the checks look at.
 CHECKED = {
-    'check_configurations', 'harmonic_baseline', 'max_rounds', 'min_validation', 'populations', 'training_configurations',
+    'check_configurations', 'harmonic_baseline', 'max_rounds', 'min_validation', 'populations',
+    'training_configurations',
 }  # fmt: skip
 OPTIONAL = {'required': False, 'populate_defaults': False}
 
@@ -85,7 +86,7 @@ def check_potential(inputs, _):
 
 def has_defaults(given):
     """Whether ports that were left out have their defaults: a builder asks before, and again when it is submitted."""
-    return CHECKED <= set(given)
+    return set(given) >= CHECKED
 
 
 def check_check(inputs):
