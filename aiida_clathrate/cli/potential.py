@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from math import exp, prod
+from math import prod
 from typing import TYPE_CHECKING, Any
 
 from aiida_clathrate.kernels.scalars import is_number
@@ -133,8 +133,11 @@ def candidate_rows(candidates: Any) -> Rows:
 
 def expectation_rows(potential: Potential) -> Rows:
     """Return how errors are expected from the distance to the training set, and how well that did."""
-    factor, exponent = potential.weights['calibration'].tolist()
-    words = [f'{MILLI * exp(factor):.3g} meV/Å × score^{exponent:.2f}']
+    import numpy as np
+
+    factor, exponent = potential.weights['calibration']
+    with np.errstate(over='ignore'):  # of a potential from anybody; infinity says enough
+        words = [f'{MILLI * np.exp(factor):.3g} meV/Å × score^{exponent:.2f}']
     correlation = number(potential.record, 'rank_correlation')
     words += [] if correlation is None else [f'rank correlation with the true one {correlation:.2f}']
     return [('expected force error', ', '.join(words))]
@@ -151,13 +154,14 @@ def origin(node: orm.Data) -> str:
 
 def species_table(node: Any) -> Table:
     """Return the errors of the forces on each element, beside them those on the training set where it is known."""
-    record, training = node.to_kernel().record, training_of(node)
-    held = record.get('force_rmse_by_species')
-    known = {} if training is None else training.outputs.output_parameters.get_dict()
-    learnt = known.get('training_force_rmse_by_species', {})
-    names = [name for name in node.base.attributes.get('species') if isinstance(held, dict) and number(held, name)]
+    held, training = node.to_kernel().record.get('force_rmse_by_species'), training_of(node)
+    held = held if isinstance(held, dict) else {}
+    # An archive may bring a potential without what else its training gave.
+    told = training is not None and 'output_parameters' in training.outputs
+    learnt = training.outputs.output_parameters['training_force_rmse_by_species'] if told else {}
+    names = [name for name in node.base.attributes.get('species') if number(held, name) is not None]
     header = ['element', 'held out (meV/Å)', *(['trained on (meV/Å)'] if learnt else [])]
-    table = [[name, f'{held[name]:.3g}', *([f'{learnt[name]:.3g}'] if name in learnt else [])] for name in names]
+    table = [[name, f'{held[name]:.3g}', *([f'{learnt[name]:.3g}'] if learnt else [])] for name in names]
     return (header, table) if table else ([], [])
 
 

@@ -113,9 +113,16 @@ def test_show(training, trained):
 
 def test_show_of_a_stranger(aiida_profile_clean):
     """What a record does not tell, or tells in words where numbers are due, is not shown."""
-    record = {'force_max': '[red]huge', 'candidates': {'linear': 3, 'both': {}}, 'force_rmse_by_species': ['Mg']}
-    node = PotentialData.from_kernel(replace(small_potential(), record=record)).store()
-    output = shown(node)
+    tried = {'energy_rmse': 'huge', 'force_rmse': 1.0}
+    record = {
+        'force_rmse': 12.5, 'force_max': '[red]huge', 'rank_correlation': 'huge',
+        'candidates': {'linear': 3, 'both': tried}, 'force_rmse_by_species': {'Mg': 'huge'},
+    }  # fmt: skip
+    potential = small_potential()
+    weights = {**potential.weights, 'calibration': np.array([1e6, 1.0])}
+    output = shown(PotentialData.from_kernel(replace(potential, record=record, weights=weights)).store())
+    assert 'RMSE 12.5 meV/Å' in output
+    assert 'inf meV/Å × score^1.00' in output
     assert 'of MgO in 2 × 1 × 3 cells' in output
     assert 'model not told' in output
     assert 'no training in this profile' in output
