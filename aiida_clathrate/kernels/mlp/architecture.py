@@ -10,8 +10,8 @@ from aiida_clathrate.kernels.scalars import from_scalars, is_number
 
 #: Largest angular momentum of each named preset; ``paper`` resolves angles as Chebyshev polynomials of order 10 do.
 PRESETS: dict[str, dict[str, Any]] = {
-    'fast': {'angular_order': 7, 'largest_l': 4},
-    'paper': {'angular_order': 10, 'largest_l': 10},
+    'fast': {'largest_l': 4},
+    'paper': {'largest_l': 10},
 }
 #: Bounds that keep a file from a stranger from asking for all memory there is.
 LARGEST = {
@@ -49,11 +49,11 @@ class Architecture:
 
     radial_order: int = 12
     radial_cutoff: float = 6.0
-    angular_order: int = 7
+    angular_order: int = 10
     angular_cutoff: float = 5.0
     largest_l: int = 4
     channels: int = 16
-    linear_channels: int = 32
+    linear_channels: int = 48
     triple_products: bool = True
     attention_heads: int = 4
     token_size: int = 16
