@@ -1,4 +1,4 @@
-"""What a work chain called, to go on from where it ended."""
+"""What a work chain called, and how that ended."""
 
 from __future__ import annotations
 
@@ -23,3 +23,9 @@ def refuse_running(process):
     """
     if process is not None and not process.is_terminated:
         raise ValueError(f'{process.process_label} {process.pk} is still running; wait for it or kill it')
+
+
+def ending_of(process):
+    """Return how a process that did not succeed has ended, in words."""
+    ended = f'{process.process_label} {process.pk} ended as {process.process_state.value}'
+    return process.exit_message or process.exception or ended

@@ -10,6 +10,7 @@ from aiida.plugins import WorkflowFactory
 from aiida_clathrate.calculations.potential_report import join_reports
 from aiida_clathrate.calculations.potentials import select_configurations
 from aiida_clathrate.workflows import potential_schedule as schedule
+from aiida_clathrate.workflows.earlier_calls import ending_of
 from aiida_clathrate.workflows.finished_forces import taken_over
 from aiida_clathrate.workflows.potential_ports import (
     EvaluatePotentialCalculation,
@@ -70,7 +71,8 @@ class LabelledForcesWorkChain(SubmitOnce, WorkChain):
         """Take the forces."""
         node = self.ctx.evaluation
         if not node.is_finished_ok:
-            return self.stop(self.exit_codes.ERROR_SUB_PROCESS_FAILED_EVALUATION.format(reason=node.exit_message))
+            code = self.exit_codes.ERROR_SUB_PROCESS_FAILED_EVALUATION
+            return self.stop(code.format(reason=ending_of(node)))
 
     def select(self):
         """Find the configurations that the potential is uncertain of."""
@@ -78,7 +80,7 @@ class LabelledForcesWorkChain(SubmitOnce, WorkChain):
         results, node = select_configurations.run_get_node(
             outputs.ensemble,
             orm.Float(self.inputs.largest_deviation.value / MILLI),
-            self.inputs.max_labels if self.ctx.rounds < self.inputs.max_rounds.value else orm.Int(0),
+            self.inputs.max_labels,
             orm.Int(0),
             orm.Int(0),
             outputs.deviations,
@@ -88,17 +90,13 @@ class LabelledForcesWorkChain(SubmitOnce, WorkChain):
             return self.stop(self.exit_codes.ERROR_SELECTION.format(reason=node.exit_message))
         self.ctx.reports[name] = results['selection']
         self.ctx.selected, found = results.get('population'), results['selection'].get_dict()
-        self.ctx.action = schedule.next_action(
-            found['beyond'],
-            found['number'],
-            self.ctx.rounds,
-            self.inputs.max_rounds.value,
-            self.inputs.largest_fraction_beyond.value,
-        )
+        beyond, number = found['beyond'], found['number']
+        largest = self.inputs.max_rounds.value, self.inputs.largest_fraction_beyond.value
+        self.ctx.action = schedule.next_action(beyond, number, self.ctx.rounds, *largest)
         self.report(schedule.describe_selection(found, self.ctx.action))
         if self.ctx.action == 'refuse':
             code = self.exit_codes.ERROR_POTENTIAL_OUTSIDE_RANGE
-            return self.stop(code.format(beyond=found['beyond'], number=found['number'], rounds=self.ctx.rounds))
+            return self.stop(code.format(beyond=beyond, number=number, rounds=self.ctx.rounds))
 
     def should_label(self):
         """Whether the potential is to be trained again."""
@@ -118,7 +116,7 @@ class LabelledForcesWorkChain(SubmitOnce, WorkChain):
         node = self.ctx.labels
         if not node.is_finished_ok:
             code = self.exit_codes.ERROR_SUB_PROCESS_FAILED_LABELS
-            return self.stop(code.format(reason=node.exit_message, uuid=node.uuid))
+            return self.stop(code.format(reason=ending_of(node), uuid=node.uuid))
         label = schedule.next_label('labels', self.ctx.ensembles)
         self.ctx.ensembles[label] = node.outputs.ensemble
         self.out(f'labels.{label}', node.outputs.ensemble)
@@ -135,7 +133,7 @@ class LabelledForcesWorkChain(SubmitOnce, WorkChain):
         node = self.ctx.training
         if 'potential' not in node.outputs:
             code = self.exit_codes.ERROR_SUB_PROCESS_FAILED_TRAINING
-            return self.stop(code.format(reason=node.exit_message))
+            return self.stop(code.format(reason=ending_of(node)))
         self.ctx.potential = node.outputs.potential
         self.ctx.validation = node.outputs.validation
         self.ctx.reports[f'training_{self.ctx.rounds}'] = node.outputs.report

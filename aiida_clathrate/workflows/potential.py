@@ -7,6 +7,7 @@ from aiida.engine import WorkChain, while_
 
 from aiida_clathrate.calculations.potential_report import judge_training
 from aiida_clathrate.calculations.potentials import split_ensembles
+from aiida_clathrate.workflows.earlier_calls import ending_of
 from aiida_clathrate.workflows.potential_ports import (
     TrainPotentialCalculation,
     define_training_inputs,
@@ -82,8 +83,7 @@ class PotentialWorkChain(SubmitOnce, WorkChain):
         self.ctx.failed_jobs += 1
         hopeless = {codes[label].status for label in HOPELESS}
         if node.exit_status in hopeless or self.ctx.failed_jobs >= self.inputs.max_attempts.value:
-            reason = node.exit_message or f'the job ended as {node.process_state.value}'
-            return self.exit_codes.ERROR_SUB_PROCESS_FAILED_TRAINING.format(reason=reason)
+            return self.exit_codes.ERROR_SUB_PROCESS_FAILED_TRAINING.format(reason=ending_of(node))
 
     def judge(self):
         """Return the potential, and whether it meets the limits."""

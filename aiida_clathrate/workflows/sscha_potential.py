@@ -11,6 +11,7 @@ from aiida_clathrate.calculations.potential_report import add_bias, join_reports
 from aiida_clathrate.calculations.potentials import compare_with_labels, select_configurations
 from aiida_clathrate.kernels.mlp.limits import Limits, without_offset
 from aiida_clathrate.workflows import potential_schedule as schedule
+from aiida_clathrate.workflows.earlier_calls import ending_of
 from aiida_clathrate.workflows.finished_forces import taken_over
 from aiida_clathrate.workflows.forces_ports import EvaluateCalculation
 
@@ -36,7 +37,7 @@ class PotentialStage:
         self.ctx.potential, self.ctx.ensembles = given.get('start'), dict(given.get('ensembles', {}))
         self.ctx.before = 0 if {'start', 'calculator'} & set(given) else None
         self.ctx.baseline = given['baseline'].value if 'baseline' in given else schedule.baseline_of(self.ctx.ensembles)
-        self.ctx.taken, self.ctx.checks, self.ctx.retrain, self.ctx.checked = 0, 0, False, False
+        self.ctx.taken, self.ctx.checks, self.ctx.retrain = 0, 0, False
         self.ctx.excess, self.ctx.reports = None, {}
 
     def has_cheap_forces(self):
@@ -60,16 +61,19 @@ class PotentialStage:
 
     def run_training(self):
         """Train a potential on the last two populations from first principles and on what was labelled since."""
-        fresh = self.ctx.results[self.ctx.taken :]
-        for number, node in list(enumerate(fresh, start=self.ctx.taken + 1))[-2:]:
-            if not self.has_cheap_forces():
-                label = schedule.next_label('population', self.ctx.ensembles, number)
-                self.ctx.ensembles[label], self.ctx.baseline = node.inputs.ensemble, label
+        if not self.has_cheap_forces():
+            self.add_populations()
         self.ctx.taken = len(self.ctx.results)
         ports = set(PotentialWorkChain.spec().inputs)
         inputs = AttributeDict({name: port for name, port in self.potential_inputs().items() if name in ports})
         inputs.metadata = {'call_link_label': f'training_{self.ctx.taken}'}
         return ToContext(training=self.submit(PotentialWorkChain, **inputs))
+
+    def add_populations(self):
+        """Add the populations since the last training to the training set; at first, the last two."""
+        for number in range(max(self.ctx.taken, len(self.ctx.results) - 2), len(self.ctx.results)):
+            label = schedule.next_label('population', self.ctx.ensembles, number + 1)
+            self.ctx.ensembles[label], self.ctx.baseline = self.ctx.results[number].inputs.ensemble, label
 
     def potential_inputs(self):
         """Return what every process that may train gets."""
@@ -84,8 +88,8 @@ class PotentialStage:
         """Take the potential where it is accurate; else another population from first principles is to come."""
         node = self.ctx.training
         if 'potential' not in node.outputs:
-            reason = node.exit_message or f'{node.process_label} {node.pk} ended as {node.process_state.value}'
-            return self.stop_here(self.exit_codes.ERROR_SUB_PROCESS_FAILED_TRAINING.format(reason=reason))
+            code = self.exit_codes.ERROR_SUB_PROCESS_FAILED_TRAINING
+            return self.stop_here(code.format(reason=ending_of(node)))
         self.ctx.reports[f'training_{self.ctx.taken}'] = node.outputs.report
         excess = self.limits().excess(node.outputs.report.get_dict())
         if node.is_finished_ok or self.ctx.excess is None or excess < self.ctx.excess:
@@ -131,12 +135,13 @@ class PotentialStage:
 
     def cheap_forces_failed(self, node, label):
         """Return the exit code where the potential gives no forces."""
-        self.report(f'{label}: {node.process_label} {node.pk} failed: {node.exit_message}')
+        reason = ending_of(node)
+        self.report(f'{label}: {node.process_label} {node.pk} failed: {reason}')
         for verdict in VERDICTS:
-            if node.process_label == 'LabelledForcesWorkChain' and node.exit_status == self.exit_codes[verdict].status:
-                return self.stop(self.exit_codes[verdict].format(reason=node.exit_message))
+            if node.exit_status == self.exit_codes[verdict].status:
+                return self.stop(self.exit_codes[verdict].format(reason=reason))
         code = self.exit_codes.ERROR_SUB_PROCESS_FAILED_POTENTIAL
-        return self.stop(code.format(step=label.replace('_', ' '), reason=node.exit_message))
+        return self.stop(code.format(step=label.replace('_', ' '), reason=reason))
 
     def should_check(self):
         """Whether the last population is to be compared with labels."""

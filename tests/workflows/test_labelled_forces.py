@@ -85,7 +85,9 @@ def test_outside_range(labelling):
     assert node.exit_status == 441, node.exit_message
     assert '20 of 20 configurations are beyond `largest_deviation` after 0 rounds' in node.exit_message
     assert outputs['potential'].uuid == labelling.potential.uuid
-    assert outputs['report']['selection_1']['beyond'] == 20
+    selection = outputs['report']['selection_1']
+    assert (selection['beyond'], len(selection['uncertain'])) == (20, 20)
+    assert min(selection['deviations']) > selection['limit'] == pytest.approx(1e-6)
     assert 'ensemble' not in outputs
 
 
