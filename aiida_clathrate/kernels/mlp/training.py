@@ -216,7 +216,8 @@ class Training:
             linear = self.candidates.get('linear')
             if self.settings.model == 'auto' and linear is not None and linear['loss'] <= loss:
                 chosen = 'linear'
-                self.model.remove_network()
+        if chosen == 'linear':
+            self.model.remove_network()
         for found in self.candidates.values():
             found.pop('loss')
         record = {

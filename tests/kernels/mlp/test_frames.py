@@ -97,6 +97,16 @@ def test_wrong_energy():
     from_ensemble(replace(POPULATION, energies=energies), CHOSEN[CHOSEN != 5], 'first')
 
 
+def test_slightly_wrong_energy():
+    """In a harmonic crystal energies are known from forces; what is off by more than an energy itself is seen."""
+    model = CoupledPairs(quartic=0.0)
+    cell = supercell_crystal(POPULATION.crystal, POPULATION.mesh).cell
+    energies, forces, _ = model.evaluate(POPULATION.positions, cell)
+    energies[5] += 0.1 - 0.5 * np.sum(forces[5] * POPULATION.displacements[5])
+    with pytest.raises(LabelError, match='first, configuration 5: its energy is'):
+        from_ensemble(replace(POPULATION, energies=energies, forces=forces), CHOSEN, 'first')
+
+
 def test_no_forces():
     """A population that was not computed has nothing to learn from."""
     bare = replace(POPULATION, energies=None, forces=None, stresses=None)

@@ -107,6 +107,23 @@ def test_drift_within_reach():
         check(found.evaluate(moved, CELL), exact(moved))
 
 
+def test_atoms_that_meet():
+    """Two atoms that come towards each other are found in time, as are images when the cell shrinks around them."""
+    cutoff, cell = ARCHITECTURE.radial_cutoff, 14 * np.eye(3)
+    found = double(symbols=('C', 'H'))
+    apart = np.array([[[0, 0, 0], [cutoff + 0.35, 0, 0]]])
+    assert not found.evaluate(apart, cell)[1].any()
+    closer = apart + np.array([[0.4, 0, 0], [-0.4, 0, 0]])
+    fresh = double(symbols=('C', 'H'))
+    expected = fresh.evaluate(closer, cell)[1]
+    assert expected.any()
+    np.testing.assert_allclose(found.evaluate(closer, cell)[1], expected, atol=1e-12)
+    found.evaluate(apart, cell)
+    smaller = 0.7
+    expected = double(symbols=('C', 'H')).evaluate(smaller * apart, smaller * cell)[1]
+    np.testing.assert_allclose(found.evaluate(smaller * apart, smaller * cell)[1], expected, atol=1e-12)
+
+
 def test_single_precision():
     """Single precision, with sums and references in double, is good to its digits."""
     configurations = positions(3)

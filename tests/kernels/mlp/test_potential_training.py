@@ -35,16 +35,23 @@ def network():
 
 
 def test_teacher():
-    """A teacher with the same channels is learnt exactly, and the network that has nothing to learn is left out."""
-    found = trained(LINEAR, epochs=1)
-    record, weights = found.potential.record, found.potential.weights
-    assert record['model'] == 'linear'
-    assert set(record['candidates']) == {'linear', 'both'}
+    """A teacher with the same channels is learnt exactly, with the energies of the elements."""
+    other = [labelled(LINEAR_TEACHER, count, seed, CELL, SYMBOLS[:4]) for count, seed in ((8, 5), (2, 6))]
+    record = trained(([*LINEAR[0], other[0]], [*LINEAR[1], other[1]]), model='linear').potential.record
     assert record['force_rmse'] < 1e-5 * record['force_deviation']
     assert record['energy_rmse'] < 1e-3
     assert record['stress_rmse'] < 1e-4
-    assert weights['energy_scale'] == 0
-    assert not any(weights[name].any() for name in weights if name.startswith('network.channels'))
+
+
+def test_network_left_out():
+    """A network that makes the linear part worse is left out, and leaves no weights."""
+    found = trained(NETWORK, epochs=1, learning_rate=1.0, moving_average=0.0).potential
+    assert found.record['model'] == 'linear'
+    candidates = found.record['candidates']
+    assert candidates['both']['force_rmse'] > candidates['linear']['force_rmse']
+    assert found.record['force_rmse'] == pytest.approx(candidates['linear']['force_rmse'])
+    assert found.weights['energy_scale'] == 0
+    assert not any(found.weights[name].any() for name in found.weights if name.startswith('network.channels'))
 
 
 def test_morse():
@@ -149,6 +156,7 @@ def test_previous(network):
 def test_previous_linear():
     """A network may be trained on top of a linear potential, whose own part stays as it is."""
     before = trained(NETWORK, model='linear').potential
+    assert not before.weights['network.channels.angular_mixing'].any()
     found = trained(NETWORK, epochs=20, options={'previous': before}).potential
     assert found.record['model'] == 'both'
     assert found.record['candidates']['linear']['force_rmse'] == pytest.approx(before.record['force_rmse'])
@@ -216,6 +224,9 @@ def test_patience():
     found = trained(NETWORK, model='network', epochs=60, evaluate_every=1, patience=2, learning_rate=0.5)
     assert found.potential.record['stopped'] == 'patience'
     assert found.potential.record['epochs'] == found.potential.record['best_epoch'] + 2 < 60
+    best = 1e3 * found.history[found.potential.record['best_epoch'] - 1, 4]
+    assert found.potential.record['force_rmse'] == pytest.approx(best, rel=1e-3)
+    assert found.potential.record['force_rmse'] < 0.999e3 * found.history[-1, 4]
 
 
 def test_learning_rate():

@@ -171,6 +171,14 @@ def test_damaged(folder, damage):
     assert error.value.label == 'ERROR_CHECKPOINT_REFUSED'
 
 
+def test_patience_is_kept(folder):
+    """How often a training has looked without getting better counts on."""
+    state = json.loads((folder / STATE).read_text())
+    (folder / STATE).write_text(json.dumps(state | {'looks_without_better': SETTINGS.patience}))
+    found = train(*SETS, ARCHITECTURE, SETTINGS, checkpoint=folder, clock=Laps(0)).potential
+    assert (found.record['epochs'], found.record['stopped']) == (3, 'patience')
+
+
 def test_content(folder):
     """Weights, averages, the best and what the optimiser keeps are all there; nothing can run."""
     arrays = tensors_from_bytes(number_file(folder).read_bytes(), 'numbers')
