@@ -138,6 +138,20 @@ def test_training_set(training, assert_refused):
     assert_refused(training, nothing, 'ensembles: give at least one ensemble with forces')
 
 
+def test_inaccurate(training):
+    """A potential that misses a limit is returned all the same, with where it is worst."""
+    training.largest_force_error = 1e-6
+    outputs, node = run_get_node(training)
+    assert node.exit_status == 440
+    assert 'not accurate (limits 1e+06 and 1e-06)' in node.exit_message
+    report, held = outputs['report'].get_dict(), outputs['potential'].base.attributes
+    assert not report['accurate']
+    assert report['force_rmse'] == pytest.approx(held.get('force_rmse'))
+    assert report['energy_rmse'] == pytest.approx(held.get('energy_rmse'))
+    assert len(report['worst_configurations']) == report['validation_configurations'] == 10
+    assert outputs['validation'].get_array('force_errors').shape == (10,)
+
+
 @pytest.mark.slow
 def test_walltime(training):
     """A training that is stopped by its wall time goes on from its folder until it is done."""

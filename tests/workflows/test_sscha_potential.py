@@ -160,6 +160,7 @@ def check_bias(outputs, found):
     np.testing.assert_allclose(computed(labelled.to_kernel()).energies, labelled.to_kernel().energies, atol=1e-9)
 
 
+@pytest.mark.slow
 def test_inaccurate(build):
     """A potential that cannot meet the limits ends the run with the best one, and where it is worst."""
     outputs, node = run_get_node(build({'largest_energy_error': 1e-4, 'harmonic_baseline': True}, max_populations=2))
