@@ -59,15 +59,15 @@ def builder(code, split=None, ensembles=None, **training):
 
 def test_train(code):
     """The potential, its validation and its history are nodes; it starts from an earlier one; nothing is kept twice."""
-    inputs = builder(code, epochs=1, learning_rate=1e-9, weight_decay=0)
+    inputs = builder(code, model='both', epochs=1, learning_rate=1e-9, weight_decay=0)
     inputs.baseline = 'population_1'
-    previous = replace(small_potential(baseline=False), species=('H', 'Li'))
+    previous = replace(small_potential(baseline=False), species=('H', 'Li'), baseline=ensemble(16).matrices)
     inputs.previous = PotentialData.from_kernel(previous)
     outputs, calculation = run_get_node(inputs)
     assert calculation.is_finished_ok, calculation.exit_message
     results = outputs['output_parameters'].get_dict()
     weights = outputs['potential'].to_kernel().weights
-    np.testing.assert_allclose(weights['readout'], previous.weights['readout'], atol=1e-6)
+    np.testing.assert_allclose(weights['network.readout'], previous.weights['network.readout'], atol=1e-6)
     attributes = outputs['potential'].base.attributes
     assert attributes.get('species') == results['species']
     assert attributes.get('mesh') == [2, 1, 1]
