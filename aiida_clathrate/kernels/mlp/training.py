@@ -29,6 +29,8 @@ from aiida_clathrate.kernels.mlp.training_settings import TrainingSettings
 from aiida_clathrate.kernels.torch_device import chosen_device, limited_threads
 
 Floats = NDArray[np.float64]
+#: By how much the network must lower the loss on the validation set to be kept: it costs time in every evaluation.
+LEAST_GAIN = 0.05
 #: Of a potential without a network.
 NO_EPOCHS = {'epochs': 0, 'best_epoch': 0, 'stopped': 'closed form'}
 logger = logging.getLogger(__name__)
@@ -214,7 +216,7 @@ class Training:
             chosen = 'both' if self.model.has_linear else 'network'
             loss = self._note(chosen)
             linear = self.candidates.get('linear')
-            if self.settings.model == 'auto' and linear is not None and linear['loss'] <= loss:
+            if self.settings.model == 'auto' and linear is not None and loss > (1 - LEAST_GAIN) * linear['loss']:
                 chosen = 'linear'
         if chosen == 'linear':
             self.model.remove_network()
