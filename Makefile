@@ -31,9 +31,10 @@ docs: ## the documentation, in docs/_build/html
 	.venv/bin/sphinx-build -W --keep-going -q -b html docs docs/_build/html
 	@echo 'docs/_build/html/index.html'
 
-bench: ## the benchmarks; PYTHON_SSCHA names an interpreter with the peer of the SSCHA
+bench: ## the benchmarks; PYTHON_SSCHA and CLATHRATE_PEERS name interpreters with the peers
 	@scripts/bootstrap.sh tests
 	@set -e; for name in eliashberg sscha; do echo "== $$name"; .venv/bin/python "benchmarks/$$name.py"; done
+	@echo '== potential'; .venv/bin/python benchmarks/potential.py speed
 
 clean: ## remove the environment, caches and builds; the profile and its results stay
 	@rm -rf .venv build dist docs/_build docs/reference/api .pytest_cache .mypy_cache .ruff_cache .hypothesis
