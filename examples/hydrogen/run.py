@@ -30,7 +30,7 @@ POTENTIAL = {
     'hessian_configurations': 5000,
     'largest_energy_error': 6.0,
     'largest_force_error': 200.0,
-    'largest_deviation': 175.0,
+    'largest_deviation': 190.0,
     'max_labels': 8,
     'max_rounds': 1,
     'largest_fraction_beyond': 0.02,

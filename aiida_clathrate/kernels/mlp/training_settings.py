@@ -39,9 +39,9 @@ class TrainingSettings:
     """
 
     model: str = 'auto'
-    epochs: int = 150
+    epochs: int = 60
     batch_size: int = 4
-    learning_rate: float = 2e-3
+    learning_rate: float = 5e-3
     weight_decay: float = 1e-4
     force_weight: float = 1.0
     energy_weight: float = 1.0
