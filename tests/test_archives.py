@@ -16,16 +16,33 @@ EXAMPLES = Path(__file__).parent.parent / 'examples'
 ARCHIVES = sorted((EXAMPLES / 'archives').glob('*.aiida'))
 
 
+#: Archives with an SSCHA and a potential: results, populations by the potential, Hessians.
+CONTENT = {'hydrogen': (1, 0, 0), 'hydrogen_anharmonic': (2, 3, 1)}
+
+
 @pytest.mark.parametrize('archive', ARCHIVES, ids=lambda path: path.stem)
 def test_recompute(archive, tmp_path):
-    """T_c from G(q) and Φ(q) is the T_c of the archive, for somebody who has no profile."""
-    environment = os.environ | {'AIIDA_PATH': str(tmp_path)}
+    """All numbers follow from what the archive holds, for somebody who has no profile.
+
+    T_c from G(q) and Φ(q) to rounding; forces by the potential to the single precision of the network and of the
+    populations, whatever the order in which a processor sums; the Hessian likewise, through averages over 5,000.
+    """
+    environment = os.environ | {'AIIDA_PATH': str(tmp_path), 'COLUMNS': '200'}
     command = [sys.executable, EXAMPLES / 'recompute_archive.py', archive]
     run = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
     pairs = re.findall(r'stored (\S+) K, recomputed (\S+) K', run.stdout)
-    assert len(pairs) == 6
+    results, populations, hessians = CONTENT[archive.stem]
+    assert len(pairs) == 6 * results
     for before, after in pairs:
         assert float(after) == pytest.approx(float(before), rel=1e-12)
+    forces = [float(number) for number in re.findall(r'by the potential: differ by (\S+) eV/Å', run.stdout)]
+    assert len(forces) >= populations
+    assert max(forces, default=0.0) < 5e-4
+    elements = [
+        float(number) for number in re.findall(r'Hessian of \d+ configurations: differs by (\S+) eV/Å²', run.stdout)
+    ]
+    assert len(elements) == hessians
+    assert max(elements, default=0.0) < 1e-5
 
 
 @pytest.mark.parametrize('archive', ARCHIVES, ids=lambda path: path.stem)

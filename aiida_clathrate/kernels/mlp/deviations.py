@@ -18,7 +18,9 @@ Floats = NDArray[np.float64]
 #: λ, in units of the mean variance of the features.
 RIDGE = 1e-3
 #: The exponent before any error is seen: an error proportional to the distance, give or take this much.
-EXPONENT, EXPONENT_DEVIATION = 1.0, 0.5
+EXPONENT, EXPONENT_DEVIATION = 1.0, 0.25
+#: Of the logarithm of an error, where a law holds exactly; and steps to make the scatter that of the fitted law.
+LEAST_VARIANCE, ITERATIONS = 1e-6, 20
 
 
 def spread_factor(features: Floats) -> Floats:
@@ -49,19 +51,22 @@ def atomic_scores(features: Tensor, factor: Tensor) -> Tensor:
 def calibrate(scores: Sequence[float] | Floats, errors: Sequence[float] | Floats) -> Floats:
     """Return ln a and b of the expected error a · score^b.
 
-    Least squares of the logarithms, with b known beforehand as 1 ± 0.5: in a narrow set the scores hardly vary, and say
-    nothing on b. a is such that expected and true errors have the same mean square.
+    Least squares of the logarithms, with b known beforehand as 1 ± 0.25: in a narrow set the scores hardly vary, and
+    say nothing on b. a is such that expected and true errors have the same mean square.
 
     :param scores: of configurations held out, positive.
     :param errors: root mean square errors of their force components [eV/Å], positive.
     """
     x, y = np.log(np.asarray(scores, dtype=float)), np.log(np.asarray(errors, dtype=float))
     centred, target = x - x.mean(), y - y.mean()
-    residual = target - EXPONENT * centred
-    variance = max(float(residual.var()), 1e-6)
-    precision = float(centred @ centred) / variance
-    slope = float(centred @ target) / variance
-    exponent = (slope + EXPONENT / EXPONENT_DEVIATION**2) / (precision + 1 / EXPONENT_DEVIATION**2)
+    exponent = EXPONENT
+    for _ in range(ITERATIONS):
+        # The scatter about the law itself; two numbers of it were fitted.
+        residual = target - exponent * centred
+        variance = max(float(residual @ residual) / max(len(x) - 2, 1), LEAST_VARIANCE)
+        precision = float(centred @ centred) / variance
+        slope = float(centred @ target) / variance
+        exponent = (slope + EXPONENT / EXPONENT_DEVIATION**2) / (precision + 1 / EXPONENT_DEVIATION**2)
     factor = 0.5 * np.log(np.mean(np.exp(2 * y)) / np.mean(np.exp(2 * exponent * x)))
     return np.array([factor, exponent])
 
