@@ -35,8 +35,8 @@ POTENTIAL = {
     'max_rounds': 2,
     'check_configurations': 16,
     'train': {
-        # The density is that of a metal at 500 GPa: 3.5 Å hold as many neighbours as 6 Å of a clathrate. 320 unknowns are
-        # enough for 3,400 noisy forces: with 480 random configurations have errors of 172 meV/Å instead of 156.
+        # The density is that of a metal at 500 GPa: 3.5 Å hold as many neighbours as 6 Å of a clathrate. 320 unknowns
+        # are enough for 3,400 noisy forces: with 480, random configurations have errors of 172 meV/Å instead of 156.
         'architecture': {
             'preset': 'fast',
             'radial_cutoff': 4.0,
