@@ -46,25 +46,25 @@ class Model(nn.Module):
             for weight in self.network.parameters():
                 weight.zero_()
 
-    def energies(self, sums: Tensor, moments: Tensor, element: int) -> Tensor:
+    def features(self, sums: Tensor, moments: Tensor, element: int) -> Tensor:
+        """Return the features of the linear part for atoms of one element, shape (n, channels, features)."""
+        found: Tensor = self.linear.channels(sums, moments, element)
+        return found
+
+    def energies(self, sums: Tensor, moments: Tensor, element: int, features: Tensor | None) -> Tensor:
         """Return the energies of atoms of one element, shape (n,) [eV].
 
         :param sums: radial moments of the atoms.
         :param moments: angular ones.
+        :param features: of the linear part; ``None`` where it is not used.
         """
         found = sums.new_zeros(len(sums))
-        if self.has_linear:
-            found = found + self.linear(self.linear.channels(sums, moments, element), element)
+        if features is not None and self.has_linear:
+            found = found + self.linear(features, element)
         if self.has_network:
-            features = self.network.channels(sums, moments, element)
-            found = found + self.energy_scale * self.network(features, element)
+            learnt = self.network.channels(sums, moments, element)
+            found = found + self.energy_scale * self.network(learnt, element)
         return found
-
-    def features(self, sums: Tensor, moments: Tensor, element: int) -> Tensor:
-        """Return the features of the linear part, in reference to their mean, shape (n, f)."""
-        with torch.no_grad():
-            found: Tensor = self.linear.channels(sums, moments, element).flatten(1) - self.linear.middle[element]
-            return found
 
     def arrays(self) -> dict[str, NDArray[Any]]:
         """Return the weights as arrays by name."""
@@ -117,9 +117,11 @@ def predict(model: Model, batch: Batch, *, training: bool = False, features: boo
             if not len(atoms):
                 continue
             own = sums[atoms], moments[:, atoms]
-            energies = energies.index_add(0, atoms, model.energies(*own, element))
-            if features:
-                found = model.features(*own, element)
+            described = model.features(*own, element) if features or model.has_linear else None
+            energies = energies.index_add(0, atoms, model.energies(*own, element, described))
+            if features and described is not None:
+                # In reference to their mean over the training set.
+                found = described.detach().flatten(1) - model.linear.middle[element]
                 kept = found.new_zeros(len(sums), found.shape[1]) if kept is None else kept
                 kept[atoms] = found
         by_sum, by_moment = gradients(energies, (sums, moments), training)
