@@ -45,13 +45,11 @@ class Split:
     :param training: what is fitted.
     :param validation: what decides when to stop; never part of the test.
     :param test: what errors are reported of.
-    :param baseline: harmonic matrices, ``None`` without.
     """
 
     training: list[Frames]
     validation: list[Frames]
     test: list[Frames]
-    baseline: DynamicalMatrices | None = None
 
 
 @dataclass(frozen=True)
@@ -77,7 +75,7 @@ class Errors:
 
 
 def mlearn(folder: Path, element: str, share: float, seed: int) -> Split:
-    """Return the set of an element, without a baseline.
+    """Return the set of an element.
 
     Virials are left out: their order of the shear components is one in silicon and another in molybdenum, as the
     energies of the strained crystals show, and the published comparison is of energies and forces.
@@ -173,7 +171,7 @@ def split_pairs(ensemble: ForceEnsemble, order: NDArray[np.int64], number: int, 
     """
     kept, used = validation // 2, number // 2
     parts = {'validation': order[:kept], 'training': order[kept:used], 'test': order[used:]}
-    return Split(**{name: pairs(ensemble, chosen, name) for name, chosen in parts.items()}, baseline=ensemble.matrices)
+    return Split(**{name: pairs(ensemble, chosen, name) for name, chosen in parts.items()})
 
 
 def by_energy(ensemble: ForceEnsemble, seed: int) -> NDArray[np.int64]:

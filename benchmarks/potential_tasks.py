@@ -95,7 +95,7 @@ def name_of(potential: Potential) -> str:
 
 def fit(split: Split, architecture: Architecture, settings: TrainingSettings) -> Trained:
     """Train."""
-    return train(split.training, split.validation, architecture, settings, baseline=split.baseline)
+    return train(split.training, split.validation, architecture, settings)
 
 
 def first(split: Split, architecture: Architecture) -> Potential:
