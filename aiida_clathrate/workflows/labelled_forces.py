@@ -21,8 +21,6 @@ from aiida_clathrate.workflows.potential_ports import (
 from aiida_clathrate.workflows.submit_once import SubmitOnce
 
 PotentialWorkChain = WorkflowFactory('clathrate.potential')
-#: Of an eV/Å.
-MILLI = 1e3
 
 
 class LabelledForcesWorkChain(SubmitOnce, WorkChain):
@@ -79,7 +77,7 @@ class LabelledForcesWorkChain(SubmitOnce, WorkChain):
         outputs, name = self.ctx.evaluation.outputs, f'selection_{self.ctx.rounds + 1}'
         results, node = select_configurations.run_get_node(
             outputs.ensemble,
-            orm.Float(self.inputs.largest_deviation.value / MILLI),
+            orm.Float(self.inputs.largest_deviation.value / schedule.MILLI),
             self.inputs.max_labels,
             orm.Int(0),
             orm.Int(0),

@@ -19,8 +19,6 @@ ForcesWorkChain = WorkflowFactory('clathrate.forces')
 LabelledForcesWorkChain = WorkflowFactory('clathrate.labelled_forces')
 PotentialWorkChain = WorkflowFactory('clathrate.potential')
 
-#: Of an eV/Å.
-MILLI = 1e3
 #: What the report of the forces on a population may end with, by the label of its exit code.
 VERDICTS = ('ERROR_POTENTIAL_INACCURATE', 'ERROR_POTENTIAL_OUTSIDE_RANGE')
 
@@ -153,7 +151,7 @@ class PotentialStage:
         population = self.ctx.population
         results, node = select_configurations.run_get_node(
             population,
-            orm.Float(self.inputs.potential.largest_deviation.value / MILLI),
+            orm.Float(self.inputs.potential.largest_deviation.value / schedule.MILLI),
             orm.Int(0),
             self.inputs.potential.check_configurations,
             orm.Int(population.base.attributes.get('seed') or 0),

@@ -1,11 +1,16 @@
-"""Codes and pseudopotentials for real runs of Quantum ESPRESSO."""
+"""Codes of calculators; codes and pseudopotentials for real runs of Quantum ESPRESSO."""
 
+import json
 import os
+import shlex
 import shutil
+import sys
 from pathlib import Path
 
 import pytest
 
+#: Modules with models that are calculators too.
+CALCULATORS = Path(__file__).parent.parent / 'kernels'
 DEBIAN_PSEUDOS = Path('/usr/share/espresso/pseudo')
 
 
@@ -29,6 +34,25 @@ def qe_codes(aiida_code_installed, aiida_localhost):
         )
     aiida_localhost.set_minimum_job_poll_interval(0.2)
     return codes
+
+
+@pytest.fixture
+def code(aiida_localhost):
+    """Return a function that makes a code, with a calculator if one is named."""
+    from aiida import orm
+
+    aiida_localhost.set_minimum_job_poll_interval(0.05)
+
+    def make(calculator=None, **options):
+        lines = [f'export PYTHONPATH={CALCULATORS}:$PYTHONPATH OMP_NUM_THREADS=1']
+        if calculator:
+            lines.append(f'export CLATHRATE_CALCULATOR={calculator}')
+            lines.append(f'export CLATHRATE_CALCULATOR_OPTIONS={shlex.quote(json.dumps(options))}')
+        return orm.InstalledCode(
+            label='python', computer=aiida_localhost, filepath_executable=sys.executable, prepend_text='\n'.join(lines)
+        ).store()
+
+    return make
 
 
 @pytest.fixture

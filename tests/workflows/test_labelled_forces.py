@@ -1,14 +1,9 @@
 """Training and labelling through the engine: what goes on, and what ends with which exit code."""
 
-import json
-import shlex
-import sys
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 import pytest
-from aiida import orm
 from aiida.common.links import LinkType
 from aiida.engine import run_get_node
 from aiida.plugins import WorkflowFactory
@@ -22,7 +17,6 @@ from aiida_clathrate.kernels.sscha.sampling import sample
 from aiida_clathrate.workflows.sscha_restart import restart_builder
 
 pytestmark = pytest.mark.usefixtures('aiida_profile_clean')
-CALCULATORS = Path(__file__).parent.parent / 'kernels'
 MESH, TEMPERATURE = (2, 1, 1), 300.0
 PAIRS = CoupledPairs(quartic=1.0)
 #: Any potential is good enough.
@@ -30,18 +24,11 @@ LENIENT = {'largest_energy_error': 1e6, 'largest_force_error': 1e6}
 
 
 @pytest.fixture
-def code(aiida_localhost):
+def code(code):
     """Return a function that makes a code, with the pairs as calculator if there are options for them."""
-    aiida_localhost.set_minimum_job_poll_interval(0.05)
 
     def make(**options):
-        lines = [f'export PYTHONPATH={CALCULATORS}:$PYTHONPATH OMP_NUM_THREADS=1']
-        if options:
-            lines.append('export CLATHRATE_CALCULATOR=coupled_pairs:CoupledPairs')
-            lines.append(f'export CLATHRATE_CALCULATOR_OPTIONS={shlex.quote(json.dumps({"quartic": 1.0} | options))}')
-        return orm.InstalledCode(
-            label='python', computer=aiida_localhost, filepath_executable=sys.executable, prepend_text='\n'.join(lines)
-        ).store()
+        return code('coupled_pairs:CoupledPairs', **{'quartic': 1.0} | options) if options else code()
 
     return make
 

@@ -1,10 +1,6 @@
 """The SSCHA through the engine, with real kernels on crystals whose forces are cheap."""
 
-import json
-import shlex
-import sys
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -27,7 +23,6 @@ from aiida_clathrate.kernels.sscha.sampling import sample
 from aiida_clathrate.kernels.sscha.start import positive_start
 
 pytestmark = pytest.mark.usefixtures('aiida_profile_clean')
-CALCULATORS = Path(__file__).parent.parent / 'kernels'
 MESH, TEMPERATURE = (2, 1, 1), 300.0
 SschaWorkChain = WorkflowFactory('clathrate.sscha')
 #: The bond bends in a double well, which the fourth order closes.
@@ -36,23 +31,6 @@ STABILISED = {'quadratic': (30.0, -3.0, 20.0), 'cubic': 20.0, 'quartic': 20.0}
 DISTORTED = STABILISED | {'cubic': 30.0}
 #: Without fourth order nothing holds the bond.
 COLLAPSED = {'quadratic': (30.0, -0.02, 20.0), 'cubic': 0.0, 'quartic': 0.0}
-
-
-@pytest.fixture
-def code(aiida_localhost):
-    """Return a function that makes a code, with a calculator if one is named."""
-    aiida_localhost.set_minimum_job_poll_interval(0.05)
-
-    def make(calculator=None, **options):
-        lines = [f'export PYTHONPATH={CALCULATORS} OMP_NUM_THREADS=1']
-        if calculator:
-            lines.append(f'export CLATHRATE_CALCULATOR={calculator}')
-            lines.append(f'export CLATHRATE_CALCULATOR_OPTIONS={shlex.quote(json.dumps(options))}')
-        return orm.InstalledCode(
-            label='python', computer=aiida_localhost, filepath_executable=sys.executable, prepend_text='\n'.join(lines)
-        ).store()
-
-    return make
 
 
 @pytest.fixture

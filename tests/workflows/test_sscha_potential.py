@@ -1,10 +1,6 @@
 """The SSCHA with a potential through the engine: real trainings on a crystal whose forces are cheap."""
 
-import json
-import shlex
-import sys
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -23,7 +19,6 @@ from aiida_clathrate.kernels.finite_displacements import fit_harmonic, single_di
 from aiida_clathrate.kernels.sscha.sampling import sample
 
 pytestmark = pytest.mark.usefixtures('aiida_profile_clean')
-CALCULATORS = Path(__file__).parent.parent / 'kernels'
 MESH, TEMPERATURE = (2, 2, 1), 300.0
 SschaWorkChain = WorkflowFactory('clathrate.sscha')
 #: Of bonds that are a third stiffer than those of the crystal [1/Å].
@@ -37,23 +32,6 @@ TRAIN = {
     },
     'training': {'epochs': 20},
 }  # fmt: skip
-
-
-@pytest.fixture
-def code(aiida_localhost):
-    """Return a function that makes a code, with a calculator if one is named."""
-    aiida_localhost.set_minimum_job_poll_interval(0.05)
-
-    def make(calculator=None, **options):
-        lines = [f'export PYTHONPATH={CALCULATORS}:$PYTHONPATH OMP_NUM_THREADS=1']
-        if calculator:
-            lines.append(f'export CLATHRATE_CALCULATOR={calculator}')
-            lines.append(f'export CLATHRATE_CALCULATOR_OPTIONS={shlex.quote(json.dumps(options))}')
-        return orm.InstalledCode(
-            label='python', computer=aiida_localhost, filepath_executable=sys.executable, prepend_text='\n'.join(lines)
-        ).store()
-
-    return make
 
 
 def harmonic():

@@ -1,8 +1,8 @@
-"""Batches of configurations, and what a network says of them."""
+"""Batches of configurations of any structures."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -10,10 +10,7 @@ import torch
 from torch import Tensor
 
 from aiida_clathrate.kernels.mlp.architecture import Architecture
-from aiida_clathrate.kernels.mlp.moments import (
-    Shell,
-    joined,
-)
+from aiida_clathrate.kernels.mlp.moments import Shell, joined
 
 
 @dataclass(frozen=True)
@@ -33,12 +30,22 @@ class Batch:
     radial: Shell
     angular: Shell
 
-    def to(self, device: torch.device) -> Batch:
-        """Return the batch on a device."""
+    def to(self, device: torch.device, dtype: torch.dtype) -> Batch:
+        """Return the batch on a device, with vectors in a precision."""
         return replace(
             self, species=self.species.to(device), configuration=self.configuration.to(device),
-            radial=self.radial.to(device), angular=self.angular.to(device),
+            radial=self.radial.to(device, dtype), angular=self.angular.to(device, dtype),
         )  # fmt: skip
+
+    def by_element(self, count: int) -> Iterator[tuple[int, Tensor]]:
+        """Yield the number of each species that is there, and the indices of its atoms.
+
+        :param count: of the species.
+        """
+        for element in range(count):
+            atoms = torch.nonzero(self.species == element)[:, 0]
+            if len(atoms):
+                yield element, atoms
 
 
 def join(batches: Sequence[Batch], architecture: Architecture) -> Batch:

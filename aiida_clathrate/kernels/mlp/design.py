@@ -43,10 +43,7 @@ def design(linear: Linear, architecture: Architecture, batch: Batch) -> Design:
     # The channels last, where they are contiguous; features have them first, in the end.
     forces = sums.new_zeros(species, atoms, 3, features, width // features)
     virials = sums.new_zeros(species, 3, 3, features, width // features)
-    for element in range(species):
-        members = torch.nonzero(batch.species == element)[:, 0]
-        if not len(members):
-            continue
+    for element, members in batch.by_element(species):
         found = linear.channels(sums[members], moments[:, members], element)
         energies[element] = (found.flatten(1) - linear.middle[element]).sum(0)
         held = max(1, HELD // (3 * width * max(1, batch.angular.neighbours.shape[1])))
@@ -102,7 +99,7 @@ def mixed(basis: Tensor, shell: Shell, mixing: Tensor, atoms: Tensor) -> Tensor:
     :param basis: shape (orders, all atoms, j).
     :param mixing: shape (species · orders, channels).
     """
-    parts = zip(shell.blocks, mixing.split(len(basis)), strict=True)  # type: ignore[no-untyped-call]
+    parts = zip(shell.blocks, torch.split(mixing, len(basis)), strict=True)
     return torch.cat([basis[:, atoms, block].permute(1, 2, 0) @ part for block, part in parts], dim=1)
 
 

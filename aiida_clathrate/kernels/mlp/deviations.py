@@ -48,6 +48,21 @@ def atomic_scores(features: Tensor, factor: Tensor) -> Tensor:
     return found
 
 
+def configuration_scores(features: Tensor, species: Tensor, factors: Tensor, count: int = 1) -> Tensor:
+    """Return the scores of configurations of the same atoms, shape (count,), double.
+
+    :param features: of the atoms of all configurations, shifted and scaled, shape (n, f).
+    :param species: number of the species of each atom, shape (n,).
+    :param factors: of ``spread_factor`` for each species, shape (species, f, f + 1).
+    :param count: of the configurations.
+    """
+    squares = features.new_zeros(len(features))
+    for element, factor in enumerate(factors):
+        own = species == element
+        squares[own] = atomic_scores(features[own], factor)
+    return squares.double().reshape(count, -1).mean(1).sqrt()
+
+
 def calibrate(scores: Sequence[float] | Floats, errors: Sequence[float] | Floats) -> Floats:
     """Return ln a and b of the expected error a · score^b.
 

@@ -10,11 +10,12 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from aiida_clathrate.kernels.calculators import Results, ScoredResults
 from aiida_clathrate.kernels.io import KernelError
 from aiida_clathrate.kernels.mlp import weights
 from aiida_clathrate.kernels.mlp.baseline import Baseline
 from aiida_clathrate.kernels.mlp.batches import Batch
-from aiida_clathrate.kernels.mlp.deviations import atomic_scores, expected_errors
+from aiida_clathrate.kernels.mlp.deviations import configuration_scores, expected_errors
 from aiida_clathrate.kernels.mlp.examples import species_numbers
 from aiida_clathrate.kernels.mlp.model import Model, Prediction, predict
 from aiida_clathrate.kernels.mlp.moments import shell
@@ -23,7 +24,6 @@ from aiida_clathrate.kernels.mlp.potential import Potential
 from aiida_clathrate.kernels.torch_device import chosen_device, limited_threads
 
 Floats = NDArray[np.float64]
-Results = tuple[Floats, Floats, Floats | None]
 
 #: Pairs are looked for again when two atoms could have come nearer to each other by more than this [Å].
 SKIN = 0.3
@@ -83,7 +83,7 @@ class PotentialEvaluator:
         """
         return self._evaluate(positions, cell, scored=False)[:3]
 
-    def evaluate_scored(self, positions: Floats, cell: Floats) -> tuple[Floats, Floats, Floats, Floats]:
+    def evaluate_scored(self, positions: Floats, cell: Floats) -> ScoredResults:
         """Return the same, and the expected root mean square error of the force components, shape (c,) [eV/Å]."""
         energies, forces, stresses, scores = self._evaluate(positions, cell, scored=True)
         calibration = np.asarray(self.potential.weights['calibration'], dtype=np.float64)
@@ -113,11 +113,8 @@ class PotentialEvaluator:
 
     def _scores(self, found: Prediction, batch: Batch) -> Floats:
         assert found.features is not None
-        atomic = found.features.new_zeros(len(found.features))
-        for element in range(len(self.potential.species)):
-            atoms = torch.nonzero(batch.species == element)[:, 0]
-            atomic[atoms] = atomic_scores(found.features[atoms], self.factor[element])
-        return np.asarray(np.sqrt(atomic.double().reshape(batch.count, -1).mean(1).cpu().numpy()))
+        scores = configuration_scores(found.features, batch.species, self.factor, batch.count)
+        return np.asarray(scores.cpu().numpy())
 
     def _refresh(self, positions: Floats, cell: Floats) -> None:
         """Look for pairs again if atoms may have come nearer than those known reach."""

@@ -29,14 +29,12 @@ class Example:
     :param energy: without those of the elements and the baseline [eV].
     :param forces: without those of the baseline, shape (n, 3) [eV/Å].
     :param virial: likewise, shape (3, 3) [eV], or ``None``.
-    :param volume: [Å³].
     """
 
     batch: Batch
     energy: float
     forces: Tensor
     virial: Tensor | None
-    volume: float
 
     @property
     def atoms(self) -> int:
@@ -44,15 +42,19 @@ class Example:
         return len(self.forces)
 
     def with_targets(self, energy: float, forces: Floats, virial: Floats | None, dtype: torch.dtype) -> Example:
-        """Return the example with other targets: energy [eV], forces [eV/Å], virial [eV] or ``None``."""
-        target = torch.from_numpy(forces).to(self.forces.device, dtype)
-        wrong = None if virial is None else torch.from_numpy(virial).to(self.forces.device, dtype)
-        return replace(self, energy=float(energy), forces=target, virial=wrong)
+        """Return the example in a precision with other energy [eV], forces [eV/Å] and virial [eV] or ``None``."""
+        changed = None if virial is None else torch.from_numpy(virial)
+        made = replace(self, energy=float(energy), forces=torch.from_numpy(forces), virial=changed)
+        return made.to(self.forces.device, dtype)
 
-    def to(self, device: torch.device) -> Example:
-        """Return the example on a device."""
-        virial = None if self.virial is None else self.virial.to(device)
-        return replace(self, batch=self.batch.to(device), forces=self.forces.to(device), virial=virial)
+    def less(self, constants: Floats) -> Example:
+        """Return the example without an energy for each atom, by species [eV]."""
+        return replace(self, energy=self.energy - float(constants[self.batch.species.cpu().numpy()].sum()))
+
+    def to(self, device: torch.device, dtype: torch.dtype) -> Example:
+        """Return the example on a device and in a precision."""
+        virial = None if self.virial is None else self.virial.to(device, dtype)
+        return replace(self, batch=self.batch.to(device, dtype), forces=self.forces.to(device, dtype), virial=virial)
 
 
 def species_numbers(symbols: Sequence[str], species: Sequence[str]) -> NDArray[np.int64]:
@@ -128,5 +130,5 @@ def examples(
             batch = configuration_batch(positions, frames.cell, numbers, len(species), architecture, dtype)
             virial = None if virials is None else torch.from_numpy(virials[index]).to(dtype)
             target = torch.from_numpy(forces[index]).to(dtype)
-            found.append(Example(batch, float(energies[index]), target, virial, frames.volume))
+            found.append(Example(batch, float(energies[index]), target, virial))
     return found

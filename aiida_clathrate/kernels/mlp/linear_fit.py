@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from aiida_clathrate.kernels.mlp.architecture import Architecture
@@ -14,8 +13,7 @@ from aiida_clathrate.kernels.mlp.batches import Batch
 from aiida_clathrate.kernels.mlp.design import design
 from aiida_clathrate.kernels.mlp.examples import Example
 from aiida_clathrate.kernels.mlp.fitting import Scales
-from aiida_clathrate.kernels.mlp.moments import AngularMoments, RadialMoments
-from aiida_clathrate.kernels.mlp.network import Linear
+from aiida_clathrate.kernels.mlp.network import Linear, described
 from aiida_clathrate.kernels.mlp.training_settings import TrainingSettings
 
 Floats = NDArray[np.float64]
@@ -68,17 +66,10 @@ class Equations:
 
 def centre(linear: Linear, architecture: Architecture, batches: Sequence[Batch]) -> None:
     """Take the mean features of each element of a training set as those whose energy is zero."""
-    width = linear.middle.shape[1]
     totals, numbers = linear.middle.new_zeros(linear.middle.shape), linear.middle.new_zeros(len(linear.middle))
-    for batch in batches:
-        sums = RadialMoments(batch.radial, architecture).moments()
-        moments = AngularMoments(batch.angular, architecture).moments()
-        for element in range(len(numbers)):
-            atoms = torch.nonzero(batch.species == element)[:, 0]
-            if len(atoms):
-                found = linear.channels(sums[atoms], moments[:, atoms], element).reshape(-1, width)
-                totals[element] += found.sum(0)
-                numbers[element] += len(atoms)
+    for element, features in described(linear.channels, architecture, batches, len(numbers)):
+        totals[element] += features.sum(0)
+        numbers[element] += len(features)
     linear.middle.copy_(totals / numbers.clamp(min=1)[:, None])
 
 

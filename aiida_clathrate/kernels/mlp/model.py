@@ -112,10 +112,7 @@ def predict(model: Model, batch: Batch, *, training: bool = False, features: boo
     sums, moments = radial.moments().requires_grad_(), angular.moments().requires_grad_()
     energies, kept = sums.new_zeros(len(sums)), None
     with torch.enable_grad():
-        for element in range(model.count):
-            atoms = torch.nonzero(batch.species == element)[:, 0]
-            if not len(atoms):
-                continue
+        for element, atoms in batch.by_element(model.count):
             own = sums[atoms], moments[:, atoms]
             described = model.features(*own, element) if features or model.has_linear else None
             energies = energies.index_add(0, atoms, model.energies(*own, element, described))

@@ -34,9 +34,9 @@ class Shell:
     neighbours: Tensor
     bounds: tuple[int, ...]
 
-    def to(self, device: torch.device) -> Shell:
-        """Return the shell on a device."""
-        return replace(self, vectors=self.vectors.to(device), neighbours=self.neighbours.to(device))
+    def to(self, device: torch.device, dtype: torch.dtype) -> Shell:
+        """Return the shell on a device, with vectors in a precision."""
+        return replace(self, vectors=self.vectors.to(device, dtype), neighbours=self.neighbours.to(device))
 
     @property
     def blocks(self) -> list[slice]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 import numpy as np
 import torch
@@ -10,7 +10,9 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from aiida_clathrate.kernels.mlp.architecture import Architecture
+from aiida_clathrate.kernels.mlp.batches import Batch
 from aiida_clathrate.kernels.mlp.invariants import Invariants
+from aiida_clathrate.kernels.mlp.moments import AngularMoments, RadialMoments
 from aiida_clathrate.kernels.mlp.weights import linear_shapes, mixing_shapes, network_shapes
 
 #: What is not trained: mean and scale of the features.
@@ -158,6 +160,20 @@ class Network(nn.Module):
         weights = (query @ key.transpose(2, 3) / query.shape[-1] ** 0.5).softmax(-1)
         handed: Tensor = (weights @ value).transpose(1, 2).flatten(2) @ self.output[element]
         return handed
+
+
+def described(
+    channels: Channels, architecture: Architecture, batches: Iterable[Batch], count: int
+) -> Iterator[tuple[int, Tensor]]:
+    """Yield the number of each species and the features of its atoms, batch by batch, shapes (n, channels · features).
+
+    :param count: of the species.
+    """
+    for batch in batches:
+        sums = RadialMoments(batch.radial, architecture).moments()
+        moments = AngularMoments(batch.angular, architecture).moments()
+        for element, atoms in batch.by_element(count):
+            yield element, channels(sums[atoms], moments[:, atoms], element).flatten(1)
 
 
 def draw(module: nn.Module, generator: torch.Generator) -> None:

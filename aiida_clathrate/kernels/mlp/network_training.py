@@ -14,7 +14,7 @@ from aiida_clathrate.kernels.mlp.checkpoint import Checkpoint, Progress
 from aiida_clathrate.kernels.mlp.examples import Example
 from aiida_clathrate.kernels.mlp.fitting import Scales, errors_of, step, validation_loss
 from aiida_clathrate.kernels.mlp.model import Model
-from aiida_clathrate.kernels.mlp.moments import AngularMoments, RadialMoments
+from aiida_clathrate.kernels.mlp.network import described
 from aiida_clathrate.kernels.mlp.training_settings import TrainingSettings
 
 #: Columns of the history of a training: losses in units of the loss, errors in eV/atom and eV/Å.
@@ -55,19 +55,13 @@ class NetworkTraining:
 
     def _standardise(self) -> None:
         """Shift and scale the features of each element over the training set."""
-        architecture, found = (
-            self.model.architecture,
-            [[np.empty((0, self.network.shift[0].numel()))] for _ in range(self.model.count)],
-        )
+        found = [[np.empty((0, self.network.shift[0].numel()))] for _ in range(self.model.count)]
+        batches = (each.batch for each in self.training)
         with torch.no_grad():
-            for each in self.training:
-                sums = RadialMoments(each.batch.radial, architecture).moments()
-                moments = AngularMoments(each.batch.angular, architecture).moments()
-                for element in range(self.model.count):
-                    atoms = torch.nonzero(each.batch.species == element)[:, 0]
-                    if len(atoms):
-                        features = self.network.channels(sums[atoms], moments[:, atoms], element)
-                        found[element].append(features.flatten(1).double().cpu().numpy())
+            for element, features in described(
+                self.network.channels, self.model.architecture, batches, self.model.count
+            ):
+                found[element].append(features.double().cpu().numpy())
             self.network.standardise([np.concatenate(parts) for parts in found])
 
     def to_end(self, checkpoint: Checkpoint | None, clock: Clock) -> Progress:

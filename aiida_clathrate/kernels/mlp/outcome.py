@@ -11,7 +11,7 @@ import torch
 from numpy.typing import NDArray
 
 from aiida_clathrate.kernels.mlp.baseline import Baseline
-from aiida_clathrate.kernels.mlp.deviations import atomic_scores, calibrate, expected_errors, spread_factor
+from aiida_clathrate.kernels.mlp.deviations import calibrate, configuration_scores, expected_errors, spread_factor
 from aiida_clathrate.kernels.mlp.examples import Example
 from aiida_clathrate.kernels.mlp.fitting import Errors
 from aiida_clathrate.kernels.mlp.frames import Frames
@@ -89,7 +89,7 @@ def make_potential(
     :param seconds: that it took.
     """
     factors = spread_factors(model, errors[0], examples[0])
-    scores = [configuration_scores(each, part, factors) for each, part in zip(errors, examples, strict=True)]
+    scores = [scores_of(each, part, factors) for each, part in zip(errors, examples, strict=True)]
     true = [np.array([np.sqrt(np.mean(part**2)) for part in each.forces]) for each in errors]
     calibration = calibrate(np.maximum(scores[1], SMALLEST_ERROR), np.maximum(true[1], SMALLEST_ERROR))
     judged = [
@@ -127,17 +127,15 @@ def spread_factors(model: Model, errors: Errors, examples: Sequence[Example]) ->
     )
 
 
-def configuration_scores(errors: Errors, examples: Sequence[Example], factors: Floats) -> Floats:
+def scores_of(errors: Errors, examples: Sequence[Example], factors: Floats) -> Floats:
     """Return the scores of configurations, shape (c,)."""
-    found = []
-    for features, each in zip(errors.features, examples, strict=True):
-        numbers = each.batch.species.cpu().numpy()
-        total = sum(
-            float(atomic_scores(torch.from_numpy(features[numbers == element]), torch.from_numpy(factor)).sum())
-            for element, factor in enumerate(factors)
-        )
-        found.append(np.sqrt(total / len(numbers)))
-    return np.array(found)
+    double = torch.from_numpy(factors)
+    return np.array(
+        [
+            float(configuration_scores(torch.from_numpy(features), each.batch.species.cpu(), double))
+            for features, each in zip(errors.features, examples, strict=True)
+        ]
+    )
 
 
 def judge(errors: Errors, sets: Sequence[Frames], true: Floats, expected: Floats) -> Judged:

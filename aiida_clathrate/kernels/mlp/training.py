@@ -113,7 +113,7 @@ class Training:
         if previous is not None and not self.goes_on:
             self.model.network.initialise(torch.Generator().manual_seed(settings.seed + 1))
         self.model.to(self.device)
-        self.training, self.validation = (self._examples(sets, torch.float64) for sets in self.frames)
+        self.training, self.validation = (self._examples(sets) for sets in self.frames)
         self.scales = Scales.of(self.training)
         self.candidates: dict[str, dict[str, float]] = {}
 
@@ -129,9 +129,9 @@ class Training:
             raise ValueError('previous: the potential has another harmonic baseline; give that one, or start afresh')
         self.species = previous.species
 
-    def _examples(self, sets: Sequence[Frames], dtype: torch.dtype) -> list[Example]:
-        found = examples(sets, self.species, self.references, self.architecture, self.baseline, dtype)
-        return [each.to(self.device) for each in found]
+    def _examples(self, sets: Sequence[Frames]) -> list[Example]:
+        found = examples(sets, self.species, self.references, self.architecture, self.baseline, torch.float64)
+        return [each.to(self.device, torch.float64) for each in found]
 
     def run(self, checkpoint: Path | None, clock: Clock) -> Trained:
         """Fit the linear part, train the network for the rest, and keep what does best on the validation set."""
@@ -160,7 +160,9 @@ class Training:
             linear.coefficients.copy_(torch.from_numpy(found.coefficients))
             self.model.has_linear = bool(linear.coefficients.any())
         self.references = self.references + found.constants
-        self.training, self.validation = (self._examples(sets, torch.float64) for sets in self.frames)
+        self.training, self.validation = (
+            [each.less(found.constants) for each in chosen] for chosen in (self.training, self.validation)
+        )
 
     def _note(self, name: str) -> float:
         """Note how a model does on the validation set, and return its loss."""
@@ -178,7 +180,7 @@ class Training:
         """Return what the linear part leaves to the network, in the precision of the network."""
         dtype = torch.float64 if self.settings.precision == 'double' else torch.float32
         found = []
-        for sets, chosen in zip(self.frames, (self.training, self.validation), strict=True):
+        for chosen in (self.training, self.validation):
             errors = errors_of(self.model, chosen, BATCH)
             found.append(
                 [
@@ -188,9 +190,7 @@ class Training:
                         None if virial is None else -virial,
                         dtype,
                     )
-                    for number, (each, virial) in enumerate(
-                        zip(self._examples(sets, dtype), errors.virials, strict=True)
-                    )
+                    for number, (each, virial) in enumerate(zip(chosen, errors.virials, strict=True))
                 ]
             )
         return found[0], found[1]
